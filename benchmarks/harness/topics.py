@@ -1,0 +1,133 @@
+"""What is measured: each topic takes one sample of one contender at a time."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.contenders import Contender
+from harness.places import Failed, opened
+from harness.records import Tally, count, settle
+from harness.session import Session
+
+Sample = dict[str, float]
+MAPPED_SECONDS = 0.01
+MAPPED_LIMIT = 50
+STEPS = 10
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A question asked of every contender.
+
+    `primary` is the metric that ratios are made of; `sizes` are the task counts, `quick_sizes` those of a
+    quick run (None: as the contender says); `passes` are the samples taken in a round; `most_rounds` caps the
+    rounds where repeating tells nothing new.
+    """
+
+    name: str
+    primary: str
+    measure: Callable[[Session, Contender, int], tuple[Sample, str]]
+    sizes: tuple[int, ...] | None = (1,)
+    quick_sizes: tuple[int, ...] | None = (1,)
+    most_rounds: int = 100
+    passes: int = 1
+
+    def sizes_for(self, contender: Contender, *, quick: bool) -> tuple[int, ...]:
+        """Return the task counts at which a contender is measured."""
+        if quick:
+            return contender.quick_sizes if self.quick_sizes is None else self.quick_sizes
+        return contender.sizes if self.sizes is None else self.sizes
+
+
+def imported(session: Session, contender: Contender, _: int) -> tuple[Sample, str]:
+    """Time a fresh interpreter that imports the package and ends."""
+    environment = session.environments[contender.environment]
+    statement = ["-c", environment.imports]
+    with opened(contender, environment, session.folder / "import") as place:
+        if contender.name not in session.warmed:
+            session.warmed.add(contender.name)
+            place.execute(statement, limit=session.process_limit, silent=True)
+        answer = place.execute(statement, limit=session.process_limit, silent=True)
+    return {"seconds": answer.seconds}, ""
+
+
+def hello(session: Session, contender: Contender, _: int) -> tuple[Sample, str]:
+    """Time a fresh process that runs a durable flow of one task, from its start to its exit."""
+    with session.place(contender) as place:
+        before = count(place, "hello")
+        answer = place.run("hello", limit=session.process_limit)
+        tally = settle(place, "hello", 1, before, session.patience)
+    return {"seconds": answer.seconds, "executed": 1, **_on_record(tally)}, ""
+
+
+def sequential(session: Session, contender: Contender, size: int) -> tuple[Sample, str]:
+    """Time no-op tasks, one after the other, between the first and the last task body."""
+    return _tasks(session, contender, "noop", ["sequential", str(size)])
+
+
+def mapped(session: Session, contender: Contender, size: int) -> tuple[Sample, str]:
+    """Time mapped tasks that sleep, from the call that maps them to the last result."""
+    arguments = ["mapped", str(size), str(MAPPED_SECONDS), str(MAPPED_LIMIT)]
+    return _tasks(session, contender, "nap", arguments)
+
+
+def postgres(session: Session, contender: Contender, size: int) -> tuple[Sample, str]:
+    """Time tasks recorded in PostgreSQL: called in sequence, and submitted all at once."""
+    sample, remark = _tasks(session, contender, "noop", ["sequential", str(size)])
+    if contender.floor:
+        return sample, remark
+    submitted, _ = _tasks(session, contender, "noop", ["submitted", str(size)])
+    return {
+        **sample,
+        "submitted_seconds": submitted["seconds"] / size,
+        "executed": sample["executed"] + submitted["executed"],
+        "recorded_at_exit": sample["recorded_at_exit"] + submitted["recorded_at_exit"],
+        "recorded": sample["recorded"] + submitted["recorded"],
+        "settle_seconds": max(sample["settle_seconds"], submitted["settle_seconds"]),
+    }, remark
+
+
+def killed(session: Session, contender: Contender, _: int) -> tuple[Sample, str]:
+    """Kill a flow in its fifth step of ten, continue as the tool continues, and count the steps run twice.
+
+    Every step leaves a line in a file; the count is made of those lines.
+    """
+    with session.place(contender) as place:
+        place.run("steps", "die", limit=session.process_limit, fatal=True)
+        answer = place.run("steps", "resume", limit=session.process_limit)
+        lines = Counter((place.home / "effects").read_text().split())
+    if len(lines) != STEPS:
+        raise Failed(f"{len(lines)} of {STEPS} steps had run in the end")
+    repeated = sum(times - 1 for times in lines.values())
+    return {"repeated": repeated, "seconds": answer.seconds}, str(answer.said.get("how", ""))
+
+
+def _tasks(session: Session, contender: Contender, task: str, arguments: list[str]) -> tuple[Sample, str]:
+    with session.place(contender) as place:
+        before = count(place, task)
+        answer = place.run(*arguments, limit=session.process_limit)
+        executed = int(answer.said["executed"])
+        tally = settle(place, task, executed, before, session.patience)
+    numbers = {key: value for key, value in answer.said.items() if isinstance(value, int | float)}
+    return {**numbers, "wall_seconds": answer.seconds, **_on_record(tally)}, ""
+
+
+def _on_record(tally: Tally) -> Sample:
+    return {
+        "recorded_at_exit": tally.at_exit,
+        "recorded": tally.settled,
+        "settle_seconds": tally.settle_seconds,
+    }
+
+
+TOPICS = {
+    topic.name: topic
+    for topic in (
+        Topic("import", "seconds", imported, passes=3),
+        Topic("hello", "seconds", hello),
+        Topic("sequential", "task_seconds", sequential, None, None),
+        Topic("mapped", "seconds", mapped, (1_000,), (200,)),
+        Topic("postgres", "task_seconds", postgres, (1_000,), (200,)),
+        Topic("kill", "repeated", killed, most_rounds=3),
+    )
+}

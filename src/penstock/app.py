@@ -1,0 +1,201 @@
+"""The composition root: settings in, a wired Penstock out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock.core.errors import ConfigurationError
+from penstock.core.extras import require
+from penstock.core.ports import Journal, ResultStore, provide_engine
+from penstock.engine import recovery
+from penstock.engine.local import LocalEngine
+from penstock.engine.logs import install
+from penstock.journal.results import FileResultStore
+from penstock.journal.sqlite import SqliteJournal
+
+_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How Penstock is set up; each field is also `PENSTOCK_<NAME>` in the environment.
+
+    Attributes:
+        home: folder of the journal and the results; default `.penstock` beside the nearest pyproject.toml.
+        database_url: a `postgresql://` URL to keep the journal there instead of in the home folder.
+        durability: `normal` survives the death of the process, `full` also a power loss (an fsync per commit).
+        lease_seconds: when nothing is heard of a run's process for so long, the run may be taken over.
+        inline_bytes: results up to this size are kept in the journal, larger ones in files.
+        max_workers: threads of the default task runner.
+        log_level: what is logged to the journal and to stderr: DEBUG, INFO, WARNING, ERROR or CRITICAL.
+        log_console: also write log lines of runs to stderr.
+    """
+
+    home: str = ""
+    database_url: str = ""
+    durability: str = "normal"
+    lease_seconds: float = 30.0
+    inline_bytes: int = 16_384
+    max_workers: int = 64
+    log_level: str = "INFO"
+    log_console: bool = True
+
+
+def project_home(start: Path) -> Path:
+    """`.penstock` beside the nearest pyproject.toml or existing `.penstock`, else in the starting folder."""
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file() or (folder / ".penstock").is_dir():
+            return folder / ".penstock"
+    return start / ".penstock"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
+    """Settings from the environment, over `[tool.penstock]` of the nearest pyproject.toml, over the defaults.
+
+    Raises:
+        ConfigurationError: a value that cannot be, or a name that is none.
+    """
+    environ = os.environ if environ is None else environ
+    start = Path.cwd() if start is None else start
+    values: dict[str, object] = dict(_from_pyproject(start))
+    for field in Settings.__struct_fields__:
+        given = environ.get(f"PENSTOCK_{field.upper()}")
+        if given:
+            values[field] = given
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"A Penstock setting is wrong: {error}.", hint="see the settings page") from None
+    if settings.durability not in ("normal", "full"):
+        raise ConfigurationError(f"durability is {settings.durability!r}.", hint="set it to normal or full")
+    if settings.log_level.upper() not in _LEVELS:
+        raise ConfigurationError(f"log_level is {settings.log_level!r}.", hint=f"set it to one of {', '.join(_LEVELS)}")
+    if settings.lease_seconds <= 0 or settings.max_workers < 1:
+        raise ConfigurationError("lease_seconds and max_workers must be greater than 0.")
+    home = Path(settings.home).expanduser() if settings.home else project_home(start)
+    return msgspec.structs.replace(settings, home=str(home.absolute()))
+
+
+def _from_pyproject(start: Path) -> dict[str, object]:
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        if not file.is_file():
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if "tool.penstock" not in text:
+            return {}
+        import tomllib  # noqa: PLC0415 - most projects have no such table
+
+        try:
+            table = tomllib.loads(text).get("tool", {}).get("penstock", {})
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{file} cannot be read: {error}.") from None
+        known = {name: value for name, value in table.items() if not isinstance(value, (dict, list))}
+        unknown = set(known) - set(Settings.__struct_fields__)
+        if unknown:
+            raise ConfigurationError(
+                f"[tool.penstock] has unknown settings: {', '.join(sorted(unknown))}.",
+                hint=f"there are: {', '.join(Settings.__struct_fields__)}",
+            )
+        return known
+    return {}
+
+
+class Penstock:
+    """Everything wired together.
+
+    Args:
+        settings: how; from the environment when left out.
+        journal: another journal than the settings name (for tests).
+        results: another result store (for tests).
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, journal: Journal | None = None, results: ResultStore | None = None
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.home = Path(self.settings.home)
+        full = self.settings.durability == "full"
+        self.journal = journal or open_journal(self.settings)
+        self.results = results or FileResultStore(
+            self.home / "results", inline_bytes=self.settings.inline_bytes, sync=full
+        )
+        self.engine = LocalEngine(
+            self.journal,
+            self.results,
+            lease_seconds=self.settings.lease_seconds,
+            max_workers=self.settings.max_workers,
+        )
+        install(_LEVELS[self.settings.log_level.upper()], self.settings.log_console)
+
+    @contextmanager
+    def activate(self) -> Iterator[Penstock]:
+        """Let the flows of this process run on this instance, inside the `with` block."""
+        _active.append(self)
+        try:
+            yield self
+        finally:
+            _active.remove(self)
+
+    def resume(self, run_id: str, flow: Any = None, *, return_state: bool = False) -> Any:
+        """Go on with a run; see `penstock.engine.recovery.resume`."""
+        return recovery.resume(self.engine, run_id, flow, return_state=return_state)
+
+    def close(self) -> None:
+        """Release the journal."""
+        self.journal.close()
+
+
+def open_journal(settings: Settings) -> Journal:
+    """The journal the settings name.
+
+    Raises:
+        JournalError: it cannot be opened; nothing was changed.
+        ConfigurationError: the URL is none.
+    """
+    url = settings.database_url
+    full = settings.durability == "full"
+    if not url:
+        return SqliteJournal(Path(settings.home) / "journal.db", full=full)
+    if url.startswith(("postgresql://", "postgres://")):
+        require("psycopg", "postgres")
+        journal: Journal = require("penstock.journal.postgres", "postgres").PostgresJournal(url)
+        return journal
+    if url.startswith("sqlite:///"):
+        return SqliteJournal(Path(url.removeprefix("sqlite:///")), full=full)
+    raise ConfigurationError(
+        f"database_url {url.split('@')[-1]!r} is not understood.", hint="use postgresql://USER@HOST:PORT/DATABASE"
+    )
+
+
+_active: list[Penstock] = []
+_default: list[Penstock] = []
+_lock = threading.Lock()
+
+
+def current() -> Penstock:
+    """The active Penstock; made from the settings when it is first needed."""
+    if _active:
+        return _active[-1]
+    if not _default:
+        with _lock:
+            if not _default:
+                _default.append(Penstock())
+    return _default[0]
+
+
+def reset() -> None:
+    """Forget the default instance, so that the next use reads the settings again."""
+    with _lock:
+        for instance in _default:
+            instance.close()
+        _default.clear()
+
+
+provide_engine(lambda: current().engine)

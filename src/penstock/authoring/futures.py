@@ -1,0 +1,187 @@
+"""Futures: a handle on a submitted task."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from penstock.core.states import Pending, State, StateType
+
+R = TypeVar("R")
+
+
+class PenstockFuture(Generic[R]):
+    """The state, and later the result, of a submitted task.
+
+    Attributes:
+        task_run_id: id of the task run (also its idempotency key).
+        key: the step's key in its run.
+    """
+
+    __slots__ = ("_callbacks", "_done", "_help", "_lock", "_state", "key", "task_run_id")
+
+    def __init__(self, task_run_id: str, key: str) -> None:
+        self.task_run_id = task_run_id
+        self.key = key
+        self._lock = threading.Lock()
+        self._done: threading.Event | None = None
+        self._callbacks: list[Callable[[PenstockFuture[R]], Any]] = []
+        self._state: State | None = None
+        self._help: Callable[[], None] | None = None
+
+    @property
+    def state(self) -> State:
+        """The final state; Pending or Running before the end."""
+        state = self._state
+        return state if state is not None else State(StateType.RUNNING) if self._help is None else Pending()
+
+    def done(self) -> bool:
+        """True when the task has ended."""
+        return self._state is not None
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the task has ended, or until `timeout` seconds have passed. Raises nothing."""
+        if self._state is not None:
+            return
+        help_out = self._help
+        if help_out is not None:
+            help_out()
+        with self._lock:
+            if self._state is not None:
+                return
+            done = self._done = self._done or threading.Event()
+        done.wait(timeout)
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """Wait for the value.
+
+        Args:
+            timeout: seconds to wait at most.
+            raise_on_failure: return the exception of a failed task instead of raising it.
+
+        Raises:
+            TimeoutError: it has not ended in time.
+        """
+        self.wait(timeout)
+        if self._state is None:
+            raise TimeoutError(f"{self.key} has not ended within {timeout} seconds.")
+        value: R = self._state.result(raise_on_failure)
+        return value
+
+    def add_done_callback(self, callback: Callable[[PenstockFuture[R]], Any]) -> None:
+        """Call this with the future when it has ended (at once if it has)."""
+        with self._lock:
+            if self._state is None:
+                self._callbacks.append(callback)
+                return
+        callback(self)
+
+    async def wait_async(self, timeout: float | None = None) -> None:
+        """`wait()` for async code: the event loop goes on."""
+        import asyncio  # noqa: PLC0415
+
+        if self._state is not None:
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def wake(_: Any) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended.set)
+
+        self.add_done_callback(wake)
+        try:
+            await asyncio.wait_for(ended.wait(), timeout)
+        except TimeoutError:
+            return
+
+    async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """`result()` for async code."""
+        await self.wait_async(timeout)
+        return self.result(0 if self._state is None else None, raise_on_failure)
+
+    def __await__(self) -> Any:
+        return self.result_async().__await__()
+
+    def settle(self, state: State) -> None:
+        """For the engine: the task has ended."""
+        with self._lock:
+            if self._state is not None:
+                return
+            self._state = state
+            self._help = None
+            callbacks, self._callbacks = self._callbacks, []
+            done = self._done
+        if done is not None:
+            done.set()
+        for callback in callbacks:
+            callback(self)
+
+    def assist(self, help_out: Callable[[], None] | None) -> None:
+        """For the engine: what a waiting worker may do meanwhile (None once the task runs)."""
+        self._help = help_out
+
+    def __repr__(self) -> str:
+        return f"<future {self.key} {self.state.name}>"
+
+
+class PenstockFutureList(list[PenstockFuture[R]]):
+    """What `.map()` returns."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for all of them."""
+        wait(self, timeout)
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
+        """The values in order; raises the first failure.
+
+        Raises:
+            TimeoutError: not all have ended in time.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return [
+            future.result(None if deadline is None else max(0.0, deadline - time.monotonic()), raise_on_failure)
+            for future in self
+        ]
+
+
+class DoneAndNotDone(NamedTuple):
+    """What `wait` returns."""
+
+    done: set[Any]
+    not_done: set[Any]
+
+
+def wait(futures: Iterable[PenstockFuture[R]], timeout: float | None = None) -> DoneAndNotDone:
+    """Wait for futures, and tell which have ended."""
+    everything = list(futures)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for future in everything:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            break
+        future.wait(left)
+    done = {future for future in everything if future.done()}
+    return DoneAndNotDone(done, set(everything) - done)
+
+
+def as_completed(futures: Iterable[PenstockFuture[R]], timeout: float | None = None) -> Iterator[PenstockFuture[R]]:
+    """Futures in the order in which they end.
+
+    Raises:
+        TimeoutError: not all have ended in time.
+    """
+    waiting = list(futures)
+    proxies: dict[concurrent.futures.Future[None], PenstockFuture[R]] = {}
+    for future in waiting:
+        proxy: concurrent.futures.Future[None] = concurrent.futures.Future()
+        proxies[proxy] = future
+        future.add_done_callback(lambda _, proxy=proxy: proxy.set_result(None))  # type: ignore[misc]
+    for future in waiting:
+        if future._help is not None:
+            future._help()
+    for proxy in concurrent.futures.as_completed(proxies, timeout):
+        yield proxies[proxy]

@@ -1,0 +1,123 @@
+"""What `@flow` and `@task` have in common: checking options and functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from penstock.core.errors import AuthoringError, UnsupportedFunction
+
+Hook = Callable[..., Any]
+
+NOT_YET = {
+    "cache_policy": "caching between runs",
+    "cache_key_fn": "caching between runs",
+    "cache_expiration": "caching between runs",
+    "refresh_cache": "caching between runs",
+    "cache_result_in_memory": "caching between runs",
+    "on_rollback": "transactions",
+    "on_commit": "transactions",
+    "result_storage": "result storage per task",
+    "result_storage_key": "result storage per task",
+    "result_serializer": "serializers per task",
+    "viz_return_value": "drawing a flow without running it",
+    "asset_deps": "assets",
+}
+
+
+def refuse_unknown(kind: str, options: dict[str, Any]) -> None:
+    """Say what an option that is not taken would need.
+
+    Raises:
+        AuthoringError: the option is one of Prefect's that Penstock does not have yet.
+        TypeError: it is not an option at all.
+    """
+    for name, value in options.items():
+        if name in NOT_YET:
+            if value is None or value is False:
+                continue
+            raise AuthoringError(
+                f"@{kind}({name}=...) is not there yet: Penstock has no {NOT_YET[name]}.",
+                hint=f"leave {name} out; results of steps are always recorded and reused when a run is resumed",
+            )
+        raise TypeError(f"@{kind}() got an unexpected option {name!r}")
+
+
+def checked_function(kind: str, fn: Any) -> tuple[Callable[..., Any], bool]:
+    """Refuse what cannot be run as one step; tell whether it is async.
+
+    Raises:
+        UnsupportedFunction: not callable, a class, or a generator.
+    """
+    if isinstance(fn, (staticmethod, classmethod)):
+        raise UnsupportedFunction(
+            f"@{kind} must be the inner decorator of a {type(fn).__name__}.",
+            hint=f"write @{type(fn).__name__} above @{kind}",
+        )
+    if not callable(fn):
+        raise UnsupportedFunction(
+            f"@{kind} needs a function, and got {type(fn).__name__}.",
+            hint=f"write @{kind} or @{kind}(option=value) above a def",
+        )
+    if isinstance(fn, type):
+        raise UnsupportedFunction(f"@{kind} needs a function, and {fn.__name__} is a class.")
+    target = inspect.unwrap(fn)
+    while isinstance(target, functools.partial):
+        target = target.func
+    target = target if inspect.isroutine(target) else getattr(target, "__call__", target)  # noqa: B004
+    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+        raise UnsupportedFunction(
+            f"{getattr(fn, '__name__', fn)!r} is a generator, and a generator cannot be a {kind}: "
+            "its items could not be recorded and replayed.",
+            hint="return a list, or call one task for each item with .map()",
+        )
+    return fn, inspect.iscoroutinefunction(target)
+
+
+def checked_hooks(kind: str, name: str, hooks: Iterable[Hook] | Hook | None) -> list[Hook]:
+    """Hooks as a list.
+
+    Raises:
+        AuthoringError: something in it is not callable.
+    """
+    if hooks is None:
+        return []
+    if callable(hooks):
+        return [hooks]
+    found = list(hooks)
+    for hook in found:
+        if not callable(hook):
+            raise AuthoringError(f"{name} of a {kind} takes functions, and got {hook!r}.")
+    return found
+
+
+def checked_retries(kind: str, name: str, retries: int | None, timeout: float | None) -> tuple[int, float | None]:
+    """Numbers in their range.
+
+    Raises:
+        AuthoringError: a number of the wrong type or sign.
+    """
+    retries = 0 if retries is None else retries
+    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+        raise AuthoringError(f"retries of {kind} {name!r} must be a whole number from 0, and is {retries!r}.")
+    if timeout is not None and (not isinstance(timeout, (int, float)) or timeout < 0):
+        raise AuthoringError(f"timeout_seconds of {kind} {name!r} must be a number of seconds, and is {timeout!r}.")
+    return retries, float(timeout) if timeout is not None else None
+
+
+def checked_tags(kind: str, name: str, tags: Iterable[str] | None) -> frozenset[str]:
+    """Tags as a set.
+
+    Raises:
+        AuthoringError: a bare string, or something that is not text.
+    """
+    if tags is None:
+        return frozenset()
+    found = [tags] if isinstance(tags, str) else list(tags)
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in found):
+        raise AuthoringError(
+            f"tags of {kind} {name!r} must be a list of texts, and is {tags!r}.", hint='write tags=["name"]'
+        )
+    return frozenset(found)

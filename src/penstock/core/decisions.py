@@ -1,0 +1,255 @@
+"""What may happen to a run and to a step: pure functions, without a journal.
+
+`decide_run` and `decide_task` turn a command into the event that records it, or refuse it. `evolve_run` and
+`evolve_task` fold events into the state the next decision is made on.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.core.errors import InvalidTransition
+from penstock.core.events import (
+    ErrorInfo,
+    Event,
+    RunCancelRequested,
+    RunCompleted,
+    RunCrashed,
+    RunCreated,
+    RunEnded,
+    RunFailed,
+    RunRenamed,
+    RunResumed,
+    RunRetrying,
+    RunStarted,
+    RunStopped,
+    Saved,
+    Step,
+    TaskCompleted,
+    TaskCrashed,
+    TaskEnded,
+    TaskEvent,
+    TaskFailed,
+    TaskRetrying,
+    TaskStarted,
+    TaskStopped,
+)
+from penstock.core.states import FINAL, StateType
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Begin the first or the next attempt."""
+
+    at: int
+    owner: str = ""
+    lease_until: int = 0
+    child: str | None = None
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """Take over a run whose process is gone."""
+
+    at: int
+    owner: str
+    lease_until: int
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """The attempt failed; there will be another."""
+
+    at: int
+    delay: float = 0.0
+    error: ErrorInfo | None = None
+
+
+class Rename(msgspec.Struct, frozen=True):
+    """Give the run another name."""
+
+    at: int
+    name: str
+
+
+class RequestCancel(msgspec.Struct, frozen=True):
+    """Ask the run to stop."""
+
+    at: int
+    reason: str | None = None
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """End it, for good."""
+
+    at: int
+    type: StateType
+    state_name: str | None = None
+    message: str | None = None
+    result: Saved | None = None
+    error: ErrorInfo | None = None
+    started: int = 0
+    child: str | None = None
+
+
+RunCommand = Start | Resume | Retry | Rename | RequestCancel | Finish
+TaskCommand = Start | Retry | Finish
+
+
+class RunState(msgspec.Struct, frozen=True):
+    """What decisions about a run are made on."""
+
+    type: StateType = StateType.PENDING
+    attempt: int = 0
+    owner: str | None = None
+    cancel_requested: bool = False
+    name: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """The run has its one final state."""
+        return self.type in FINAL
+
+
+class TaskState(msgspec.Struct, frozen=True):
+    """What decisions about a step are made on."""
+
+    step: Step
+    type: StateType = StateType.PENDING
+    attempt: int = 0
+    started: int = 0
+    child: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """The step has its one final state."""
+        return self.type in FINAL
+
+
+_RUN_END: dict[StateType, type[RunEnded]] = {
+    StateType.COMPLETED: RunCompleted,
+    StateType.FAILED: RunFailed,
+    StateType.CRASHED: RunCrashed,
+    StateType.CANCELLED: RunStopped,
+}
+_TASK_END: dict[StateType, type[TaskEnded]] = {
+    StateType.COMPLETED: TaskCompleted,
+    StateType.FAILED: TaskFailed,
+    StateType.CRASHED: TaskCrashed,
+    StateType.CANCELLED: TaskStopped,
+}
+_END_OF: dict[type[Event], StateType] = {
+    **{event: kind for kind, event in _RUN_END.items()},
+    **{event: kind for kind, event in _TASK_END.items()},
+}
+
+
+def decide_run(state: RunState, command: RunCommand) -> Event:
+    """The event that records this command.
+
+    Raises:
+        InvalidTransition: the run has ended, or the command does not fit its state.
+    """
+    if state.ended:
+        raise InvalidTransition(f"The run ended {state.type.word}, and an ended run never changes.")
+    match command:
+        case Start():
+            if state.type is StateType.RUNNING:
+                raise InvalidTransition("The run is running already.")
+            attempt = state.attempt + 1
+            return RunStarted(at=command.at, owner=command.owner, lease_until=command.lease_until, attempt=attempt)
+        case Resume():
+            if state.attempt == 0:
+                raise InvalidTransition("The run has not started, so there is nothing to resume.")
+            return RunResumed(at=command.at, owner=command.owner, lease_until=command.lease_until)
+        case Retry():
+            if state.type is not StateType.RUNNING:
+                raise InvalidTransition(f"Only a running run can be retried; this one is {state.type.word}.")
+            return RunRetrying(at=command.at, attempt=state.attempt, delay=command.delay, error=command.error)
+        case Rename():
+            return RunRenamed(at=command.at, name=command.name)
+        case RequestCancel():
+            return RunCancelRequested(at=command.at, reason=command.reason)
+        case Finish():
+            return _RUN_END[command.type](
+                at=command.at,
+                state_name=command.state_name,
+                message=command.message,
+                result=command.result,
+                error=command.error,
+            )
+
+
+def evolve_run(state: RunState, event: Event) -> RunState:
+    """The state after this event. Events of steps, and unknown ones, leave a run's state alone."""
+    match event:
+        case RunCreated():
+            return RunState(name=event.name)
+        case RunStarted():
+            return msgspec.structs.replace(
+                state, type=StateType.RUNNING, attempt=event.attempt, owner=event.owner, cancel_requested=False
+            )
+        case RunResumed():
+            return msgspec.structs.replace(state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False)
+        case RunRetrying():
+            return msgspec.structs.replace(state, type=StateType.RETRYING)
+        case RunRenamed():
+            return msgspec.structs.replace(state, name=event.name)
+        case RunCancelRequested():
+            return msgspec.structs.replace(state, cancel_requested=True)
+        case RunEnded():
+            return msgspec.structs.replace(state, type=_END_OF[type(event)], owner=None)
+        case _:
+            return state
+
+
+def decide_task(state: TaskState, command: TaskCommand) -> TaskEvent:
+    """The event that records this command.
+
+    Raises:
+        InvalidTransition: the step has ended, or the command does not fit its state.
+    """
+    kind = state.type
+    if kind in FINAL:
+        raise InvalidTransition(f"The step {state.step.key} ended {kind.word}, and an ended step never changes.")
+    if type(command) is Finish:
+        return _TASK_END[command.type](
+            at=command.at,
+            step=state.step,
+            attempt=state.attempt or 1,
+            started=state.started or command.started,
+            child=command.child,
+            state_name=command.state_name,
+            message=command.message,
+            result=command.result,
+            error=command.error,
+        )
+    if type(command) is Start:
+        if kind is StateType.RUNNING:
+            raise InvalidTransition(f"The step {state.step.key} is running already.")
+        return TaskStarted(
+            at=command.at, step=state.step, attempt=state.attempt + 1, started=command.at, child=command.child
+        )
+    if type(command) is Retry:
+        if kind is not StateType.RUNNING:
+            raise InvalidTransition(f"Only a running step can be retried; {state.step.key} is {kind.word}.")
+        return TaskRetrying(
+            at=command.at,
+            step=state.step,
+            attempt=state.attempt,
+            started=state.started,
+            delay=command.delay,
+            error=command.error,
+        )
+    raise InvalidTransition(f"{type(command).__name__} is no command for a step.")
+
+
+def evolve_task(state: TaskState | None, event: TaskEvent) -> TaskState:
+    """The state after this event."""
+    kind = _END_OF.get(type(event))
+    if kind is None:
+        kind = StateType.RETRYING if type(event) is TaskRetrying else StateType.RUNNING
+    started = state.started if state is not None and state.started else event.started
+    return TaskState(event.step, kind, event.attempt, started, event.child)
+
+
+def ended_as(event: Event) -> StateType | None:
+    """Which end this event is, or None if it is not an end."""
+    return _END_OF.get(type(event))

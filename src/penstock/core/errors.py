@@ -1,0 +1,320 @@
+"""Every error Penstock raises on purpose.
+
+    PenstockError
+    |- ConfigurationError          settings, home folder, connection URL
+    |  `- MissingExtra             an optional dependency is not installed
+    |- AuthoringError              a flow or task is declared or called wrongly
+    |  |- UnsupportedFunction      generators, classes, callables that cannot be a task
+    |  |- ParameterError           arguments that do not fit the annotations (lists every mistake)
+    |  |- MappingError             .map() over nothing, or over lengths that differ
+    |  `- FlowNotFound             FILE:FLOW or MODULE:FLOW does not lead to a flow
+    |- JournalError                the journal could not do what was asked
+    |  |- JournalUnavailable       cannot be reached, or not within the time allowed
+    |  |- JournalFull              the disk is full
+    |  |- JournalReadOnly          the home folder cannot be written
+    |  |- JournalCorrupt           the file is not a journal, or is damaged
+    |  |- JournalOutdated          needs `penstock db upgrade`
+    |  |- JournalTooNew            written by a newer Penstock
+    |  `- SequenceConflict         somebody else appended first
+    |- ResultError
+    |  |- ResultNotSaved           a value that no serializer can write
+    |  `- ResultUnavailable        a recorded value that cannot be read back
+    |- RunError
+    |  |- RunNotFound              no such run (or more than one with that prefix)
+    |  |- RunNotResumable          it completed, or its process is alive
+    |  |- InvalidTransition        a command that the state does not allow
+    |  |- ReplayDiverged           the code no longer follows what was recorded
+    |  |- WrongProcess             a forked child tried to record in its parent's run
+    |  |- FailedRun                .result() of something that failed without an exception
+    |  |- CrashedRun               .result() of something that crashed
+    |  |- CancelledRun             .result() of something that was cancelled
+    |  |- MissingResult            .result() of a completed state that holds no value
+    |  `- UnfinishedRun            .result() of something that has not ended
+    |     `- UpstreamFailed        a task was not run because one it needs did not complete
+    |- MissingContext              needs a run around it, and there is none
+    |- RecordedError               stands in for an exception that could not be stored
+    `- TaskTimedOut, FlowTimedOut  also TimeoutError
+
+`Interruption` is no PenstockError and no Exception: it unwinds a run that was cancelled or taken over, through any
+`except Exception` in user code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PenstockError(Exception):
+    """Something went wrong in Penstock."""
+
+    code = "penstock"
+    hint: str | None = None
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().split("\n")[0]
+        if hint is not None:
+            self.hint = hint
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message}\nHint: {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> Any:
+        return (_rebuild, (type(self), self.message, self.hint, self.__dict__.copy()))
+
+
+def _rebuild(cls: type[PenstockError], message: str, hint: str | None, state: dict[str, Any]) -> PenstockError:
+    error = cls.__new__(cls)
+    PenstockError.__init__(error, message, hint=hint)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(PenstockError):
+    """A setting is wrong."""
+
+    code = "configuration"
+
+
+class MissingExtra(ConfigurationError):
+    """An optional dependency is not installed."""
+
+    code = "missing-extra"
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(
+            f"{module} is not installed, and this needs it.",
+            hint=f'install it with: pip install "penstock[{extra}]"',
+        )
+        self.module = module
+        self.extra = extra
+
+
+class AuthoringError(PenstockError):
+    """A flow or task is declared or called in a way that cannot work."""
+
+    code = "authoring"
+
+
+class UnsupportedFunction(AuthoringError):
+    """This callable cannot be a flow or a task."""
+
+    code = "unsupported-function"
+
+
+class ParameterError(AuthoringError, ValueError):
+    """Arguments do not fit the annotations."""
+
+    code = "parameters"
+
+    def __init__(self, target: str, mistakes: list[tuple[str, str]]) -> None:
+        self.mistakes = mistakes
+        lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"{count} in the parameters of {target}:\n{lines}")
+
+
+class MappingError(AuthoringError):
+    """These arguments cannot be mapped over."""
+
+    code = "mapping"
+
+
+class FlowNotFound(AuthoringError):
+    """No flow is found there."""
+
+    code = "flow-not-found"
+
+
+class JournalError(PenstockError):
+    """The journal could not do what was asked."""
+
+    code = "journal"
+
+
+class JournalUnavailable(JournalError):
+    """The journal cannot be reached."""
+
+    code = "journal-unavailable"
+    hint = "check that the database is up; what was recorded is safe: `penstock runs resume ID` continues from there"
+
+
+class JournalFull(JournalError):
+    """The disk that holds the journal is full; nothing recorded so far is lost."""
+
+    code = "journal-full"
+    hint = "free some space, then `penstock runs resume ID` continues from the last recorded step"
+
+
+class JournalReadOnly(JournalError):
+    """The journal cannot be written."""
+
+    code = "journal-read-only"
+    hint = "make the folder writable, or point PENSTOCK_HOME at one that is"
+
+
+class JournalCorrupt(JournalError):
+    """The file is not a Penstock journal, or it is damaged. It was not touched."""
+
+    code = "journal-corrupt"
+    hint = "move the file away to start with a new journal, or restore a backup"
+
+
+class JournalOutdated(JournalError):
+    """The journal was written by an older Penstock."""
+
+    code = "journal-outdated"
+    hint = "run `penstock db upgrade` (it keeps every run)"
+
+
+class JournalTooNew(JournalError):
+    """The journal was written by a newer Penstock. It was not touched."""
+
+    code = "journal-too-new"
+    hint = "upgrade Penstock, or point PENSTOCK_HOME at another folder"
+
+
+class SequenceConflict(JournalError):
+    """Somebody else appended to this run first."""
+
+    code = "sequence-conflict"
+
+
+class ResultError(PenstockError):
+    """A result cannot be stored or read."""
+
+    code = "result"
+
+
+class ResultNotSaved(ResultError):
+    """No serializer can write this value."""
+
+    code = "result-not-saved"
+
+
+class ResultUnavailable(ResultError):
+    """A recorded value cannot be read back."""
+
+    code = "result-unavailable"
+
+
+class RunError(PenstockError):
+    """A run is not in the state this needs."""
+
+    code = "run"
+
+
+class RunNotFound(RunError):
+    """There is no such run."""
+
+    code = "run-not-found"
+    hint = "`penstock runs list` shows the runs of this project"
+
+
+class RunNotResumable(RunError):
+    """This run cannot be resumed."""
+
+    code = "run-not-resumable"
+
+
+class InvalidTransition(RunError):
+    """The state of the run does not allow this."""
+
+    code = "invalid-transition"
+
+
+class ReplayDiverged(RunError):
+    """The flow no longer follows what was recorded for this run."""
+
+    code = "replay-diverged"
+    hint = (
+        "a flow must call the same tasks in the same order with the same arguments when it is replayed; "
+        "put what varies (time, random numbers, outside data) into a task, or start anew with `penstock runs fork`"
+    )
+
+
+class WrongProcess(RunError):
+    """A forked child process called a task of its parent's run, which only the parent can record."""
+
+    code = "wrong-process"
+    hint = "use task_runner=ProcessPoolTaskRunner() to run tasks in processes"
+
+
+class FailedRun(RunError):
+    """The run failed."""
+
+    code = "failed-run"
+
+
+class CrashedRun(RunError):
+    """The run crashed."""
+
+    code = "crashed-run"
+
+
+class CancelledRun(RunError):
+    """The run was cancelled."""
+
+    code = "cancelled-run"
+
+
+class MissingResult(RunError):
+    """The state holds no result."""
+
+    code = "missing-result"
+
+
+class UnfinishedRun(RunError):
+    """The run has not ended, so it has no result."""
+
+    code = "unfinished-run"
+
+
+class MissingContext(PenstockError, RuntimeError):
+    """This works only inside a flow or a task."""
+
+    code = "missing-context"
+
+
+class RecordedError(PenstockError):
+    """An exception was recorded that could not itself be stored."""
+
+    code = "recorded-error"
+
+    def __init__(self, type_name: str, text: str) -> None:
+        super().__init__(f"{type_name}: {text}" if text else type_name)
+        self.type_name = type_name
+
+
+class UpstreamFailed(UnfinishedRun):
+    """A task was not run because one it depends on did not complete."""
+
+    code = "upstream-failed"
+
+
+class TaskTimedOut(PenstockError, TimeoutError):
+    """The task ran longer than its timeout_seconds."""
+
+    code = "task-timed-out"
+
+
+class FlowTimedOut(PenstockError, TimeoutError):
+    """The flow ran longer than its timeout_seconds."""
+
+    code = "flow-timed-out"
+
+
+class Interruption(BaseException):
+    """Unwinds a run from outside; see `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RunCancelled(Interruption):
+    """The run was asked to stop."""
+
+
+class RunFenced(Interruption):
+    """Another process has taken this run over; this one must stop recording."""

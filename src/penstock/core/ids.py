@@ -1,0 +1,106 @@
+"""Run ids that sort by time, names people can say, and what tells one process from another."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import socket
+import time
+
+_ADJECTIVES = (
+    "amber brave bright calm clever copper crisp curious dapper eager early fabled fair fluent frosty gentle gilded "
+    "glad golden green humble jolly keen kind lively lucid lucky mellow merry mild misty noble nimble patient placid "
+    "proud quick quiet rapid ready rosy sage silent silver sleek smooth snowy solar spry steady still stout sunny "
+    "sure swift tidal tidy tranquil upbeat velvet vivid warm willing wise witty young zesty"
+).split()
+_NOUNS = (
+    "alder badger basin beacon beaver bison brook canal cedar cliff cobalt comet coral cove crane creek delta dipper "
+    "dolphin falcon fern finch fjord geyser glacier grove gull harbor heron inlet jay kestrel lagoon lark loon lynx "
+    "maple marlin marsh marten meadow meander moose newt oriole osprey otter owl petrel pike plover puffin rapids "
+    "raven reef ridge river robin salmon seal sluice spring spruce stream swan tarn tern thrush tide trout turbine "
+    "walrus weir willow wren"
+).split()
+
+_random = random.SystemRandom()
+
+
+def new_run_id() -> str:
+    """A UUIDv7-shaped id (RFC 9562): 48 bits of milliseconds, then random bits; sorts by creation time."""
+    millis = time.time_ns() // 1_000_000
+    noise = int.from_bytes(os.urandom(10), "big")
+    value = (millis & (1 << 48) - 1) << 80 | 0x7 << 76 | (noise >> 62 & 0xFFF) << 64 | 0b10 << 62 | noise & (1 << 62) - 1
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def child_run_id(parent_id: str, key: str, generation: int) -> str:
+    """The id of the subflow run started by one step: the same whenever the step is replayed.
+
+    It keeps its parent's leading milliseconds, so that a listing shows families together.
+    """
+    digest = hashlib.blake2b(f"{parent_id}/{key}/{generation}".encode(), digest_size=10).hexdigest()
+    return f"{parent_id[:13]}-7{digest[:3]}-8{digest[3:6]}-{digest[6:18]}"
+
+
+def new_run_name() -> str:
+    """Two words, such as `amber-otter`."""
+    return f"{_random.choice(_ADJECTIVES)}-{_random.choice(_NOUNS)}"
+
+
+def process_start(pid: int) -> str | None:
+    """What tells this process from a later one with the same number; None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+    except FileNotFoundError:
+        return _start_without_proc(pid)
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+def _start_without_proc(pid: int) -> str | None:
+    if os.path.isdir("/proc/self"):
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "-"
+    return "-"
+
+
+def _host() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as boot:
+            return f"{socket.gethostname()}/{boot.read(8)}"
+    except OSError:
+        return socket.gethostname()
+
+
+def new_owner() -> str:
+    """Names this process as the holder of a lease: host/boot, process, start, and a random part."""
+    pid = os.getpid()
+    return f"{_host()}|{pid}|{process_start(pid)}|{os.urandom(4).hex()}"
+
+
+def owner_pid(owner: str) -> int | None:
+    """The process number behind an owner, if it ran (or runs) on this machine since it was started."""
+    parts = owner.split("|")
+    return int(parts[1]) if len(parts) == 4 and parts[0] == _host() else None
+
+
+def owner_is_dead(owner: str) -> bool | None:
+    """True or False when the owner ran on this machine; None when only its lease can tell."""
+    parts = owner.split("|")
+    if len(parts) != 4:
+        return None
+    name, _, boot = parts[0].partition("/")
+    here, _, this_boot = _host().partition("/")
+    if name != here:
+        return None
+    if boot != this_boot:
+        return True
+    return process_start(int(parts[1])) != parts[2]

@@ -1,0 +1,197 @@
+"""States as users see them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from penstock.core.errors import CancelledRun, CrashedRun, FailedRun, MissingResult, UnfinishedRun
+
+
+class StateType(str, Enum):
+    """The kinds of state; Completed, Failed, Crashed and Cancelled end a run."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    RETRYING = "RETRYING"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CRASHED = "CRASHED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def word(self) -> str:
+        """The word used in the journal, the CLI and the API, such as `Completed`."""
+        return self.value.capitalize()
+
+    def __str__(self) -> str:
+        return self.value
+
+
+FINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
+FINAL_WORDS = frozenset(kind.word for kind in FINAL)
+
+
+class _NoData:
+    def __repr__(self) -> str:
+        return "NO_DATA"
+
+
+NO_DATA: Any = _NoData()
+
+
+class State:
+    """Where a run or a task run stands, with its result or its exception as `data`."""
+
+    __slots__ = ("_data", "_recorded", "message", "name", "timestamp", "type")
+
+    def __init__(
+        self,
+        type: StateType,
+        name: str | None = None,
+        message: str | None = None,
+        data: Any = NO_DATA,
+        timestamp: float | None = None,
+    ) -> None:
+        self.type = type
+        self.name = name or type.word
+        self.message = message
+        self._data = data
+        self._recorded = False
+        self.timestamp = time.time() if timestamp is None else timestamp
+
+    @property
+    def data(self) -> Any:
+        """The value (Completed), the exception (Failed, Crashed), or None."""
+        return None if self._data is NO_DATA else self._data
+
+    @property
+    def made_by_hand(self) -> bool:
+        """True until a run has ended with this state: a flow or task that returns it, decides how it ends."""
+        return not self._recorded
+
+    def recorded(self) -> State:
+        """For the engine: a run has ended with this state. A completed one without a value has None."""
+        self._recorded = True
+        if self._data is NO_DATA and self.type is StateType.COMPLETED:
+            self._data = None
+        return self
+
+    def is_completed(self) -> bool:
+        """True for Completed."""
+        return self.type is StateType.COMPLETED
+
+    def is_failed(self) -> bool:
+        """True for Failed."""
+        return self.type is StateType.FAILED
+
+    def is_crashed(self) -> bool:
+        """True for Crashed."""
+        return self.type is StateType.CRASHED
+
+    def is_cancelled(self) -> bool:
+        """True for Cancelled."""
+        return self.type is StateType.CANCELLED
+
+    def is_final(self) -> bool:
+        """True when the run has ended."""
+        return self.type in FINAL
+
+    def is_running(self) -> bool:
+        """True for Running."""
+        return self.type is StateType.RUNNING
+
+    def is_pending(self) -> bool:
+        """True for Pending."""
+        return self.type is StateType.PENDING
+
+    def is_scheduled(self) -> bool:
+        """True for Scheduled, and for Retrying: it waits for its next attempt."""
+        return self.type in (StateType.SCHEDULED, StateType.RETRYING)
+
+    def is_paused(self) -> bool:
+        """True for Paused."""
+        return self.type is StateType.PAUSED
+
+    def result(self, raise_on_failure: bool = True) -> Any:
+        """Return the value, or raise what went wrong.
+
+        Args:
+            raise_on_failure: return the exception instead of raising it.
+
+        Raises:
+            MissingResult: the state completed without a value.
+            FailedRun, CrashedRun, CancelledRun: it ended without an exception to raise.
+            UnfinishedRun: it has not ended.
+        """
+        if self.type is StateType.COMPLETED:
+            return self._completed_value(raise_on_failure)
+        if isinstance(self._data, (list, tuple, set)):
+            return self._data
+        if isinstance(self._data, State) and not raise_on_failure:
+            return self._data
+        error = self._error()
+        if raise_on_failure:
+            raise error
+        return error
+
+    async def aresult(self, raise_on_failure: bool = True) -> Any:
+        """`result()` for async code."""
+        return self.result(raise_on_failure)
+
+    def _completed_value(self, raise_on_failure: bool) -> Any:
+        if self._data is NO_DATA:
+            error = MissingResult("The state completed without a result.")
+            if raise_on_failure:
+                raise error
+            return error
+        return self._data
+
+    def _error(self) -> BaseException:
+        if isinstance(self._data, BaseException):
+            return self._data
+        if isinstance(self._data, State):
+            return self._data._error()
+        if self.type not in FINAL:
+            return UnfinishedRun(f"Run is in {self.type.value} state, its result is not available.")
+        kind = {StateType.CRASHED: CrashedRun, StateType.CANCELLED: CancelledRun}.get(self.type, FailedRun)
+        text = self._data if isinstance(self._data, str) else self.message
+        return kind(text or f"Run {self.type.value.lower()}.")
+
+    def __repr__(self) -> str:
+        text = f"{self.name}("
+        if self.message:
+            text += f"message={self.message!r}, "
+        return text + f"type={self.type.value})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        same = (self.type, self.name, self.message) == (other.type, other.name, other.message)
+        return same and (self._data is other._data or bool(self._data == other._data))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _maker(kind: StateType) -> Callable[..., State]:
+    def make(*, name: str | None = None, message: str | None = None, data: Any = NO_DATA) -> State:
+        return State(kind, name, message, data)
+
+    make.__name__ = make.__qualname__ = kind.word
+    make.__doc__ = f"A {kind.word} state, such as a task may return to decide how it ends."
+    return make
+
+
+Scheduled = _maker(StateType.SCHEDULED)
+Pending = _maker(StateType.PENDING)
+Running = _maker(StateType.RUNNING)
+Retrying = _maker(StateType.RETRYING)
+Paused = _maker(StateType.PAUSED)
+Completed = _maker(StateType.COMPLETED)
+Failed = _maker(StateType.FAILED)
+Crashed = _maker(StateType.CRASHED)
+Cancelled = _maker(StateType.CANCELLED)

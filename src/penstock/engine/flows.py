@@ -1,0 +1,311 @@
+"""One run of a flow: created or taken over, executed with retries, ended once."""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import threading
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Any
+
+from penstock.core.context import current_scope, current_tags
+from penstock.core.decisions import Finish, Rename, Resume, Retry, Start
+from penstock.core.errors import (
+    FlowTimedOut,
+    Interruption,
+    JournalError,
+    ReplayDiverged,
+    ResultNotSaved,
+    RunCancelled,
+    RunFenced,
+)
+from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, now_us
+from penstock.core.retry import delay_before
+from penstock.core.states import NO_DATA, State, StateType
+from penstock.engine.arguments import as_states
+from penstock.engine.failures import error_info
+from penstock.engine.hooks import run_hooks
+from penstock.engine.live import LiveRun, RunInfo
+from penstock.engine.logs import Printing, engine_logger
+from penstock.engine.outcome import Path
+from penstock.engine.replay import Replay, state_of
+from penstock.engine.tasks import aborted_message, failed_state
+from penstock.engine.waits import Call, Commit, Futures, Sleep
+
+_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
+
+
+def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
+    """Execute a run to its final state.
+
+    Args:
+        live: the run.
+        created: what to record for a new run; None to go on with one that is in the journal.
+
+    Raises:
+        Interruption: the run was cancelled or taken over (a cancelled one is on record as such).
+        JournalError: the journal takes no more records; the run can be resumed.
+    """
+    ended = yield from _open(live, created)
+    if ended is not None:
+        return state_of(ended, live.results)
+    engine = live.engine
+    engine.register(live)
+    token = current_scope.set(live.scope)
+    tags_token = current_tags.set(live.tags)
+    try:
+        with _terminated(live):
+            state = yield from _attempts(live)
+            live.stop_runner()
+        return (yield from _end(live, state))
+    except BaseException as error:
+        yield from _abort(live, error)
+        raise
+    finally:
+        live.stop_runner()
+        current_tags.reset(tags_token)
+        current_scope.reset(token)
+        engine.unregister(live)
+
+
+def _open(live: LiveRun, created: Record | None) -> Path[Stored | None]:
+    """Record the beginning; the recorded end if there is one already."""
+    recorder, engine = live.recorder, live.engine
+    last = None
+    if created is None or live.parent is not None:
+        replay = Replay(strict=True)
+        for last in engine.journal.load(live.id):
+            recorder.replay(last)
+            replay.take(last)
+        if last is not None:
+            live.replay = replay
+            live.name = recorder.state.name or live.name
+            live.attempt = recorder.state.attempt
+    if recorder.state.ended and last is not None:
+        return next(s for s in engine.journal.load(live.id) if isinstance(s.event, RunEnded))
+    now = now_us()
+    until = now + engine.lease_us
+    if recorder.seq == 0 and created is not None:
+        yield Commit(live.remote, recorder.create, created, Start(now, engine.owner, until))
+    elif recorder.state.attempt == 0 or recorder.state.type is StateType.RETRYING:
+        yield Commit(live.remote, recorder.command, (Start(now, engine.owner, until), None))
+    else:
+        yield Commit(live.remote, recorder.command, (Resume(now, engine.owner, until), None))
+    live.attempt = recorder.state.attempt
+    live.started = now
+    return None
+
+
+def _attempts(live: LiveRun) -> Path[State]:
+    flow = live.flow
+    while True:
+        live.info = info_of(live)
+        if flow.on_running_hooks:
+            yield from run_hooks(flow.on_running_hooks, flow, live.info, State(StateType.RUNNING))
+        state = yield from _attempt(live)
+        if state.type is not StateType.FAILED or live.attempt > flow.retries:
+            return state
+        if isinstance(state.data, ReplayDiverged):
+            return state
+        yield from _again(live, state)
+
+
+def _attempt(live: LiveRun) -> Path[State]:
+    flow = live.flow
+    args, kwargs = flow.arguments(live.parameters)
+    prints = flow.log_prints
+    fn = Printing(flow.fn, flow.isasync) if prints else flow.fn
+    seconds = flow.timeout_seconds
+    late = FlowTimedOut(f"Flow run exceeded timeout of {seconds} second(s)") if seconds is not None else None
+    try:
+        value = yield Call(fn, args, kwargs, seconds, late)
+    except Exception as error:
+        if live.recorder.broken and isinstance(error, JournalError):
+            raise
+        yield from _wait_for_steps(live)
+        return failed_state(error, "Flow run")
+    yield from _wait_for_steps(live)
+    live.check_interrupted()
+    if live.replay is not None:
+        try:
+            live.replay.check_all_reached()
+        except ReplayDiverged as error:
+            return failed_state(error, "Flow run")
+    return final_state(as_states(value))
+
+
+def _wait_for_steps(live: LiveRun) -> Path[None]:
+    while live.pending:
+        yield Futures(list(live.pending))
+
+
+def _again(live: LiveRun, state: State) -> Path[None]:
+    """Record that another attempt follows, wait, and begin it."""
+    flow, recorder, engine = live.flow, live.recorder, live.engine
+    delay = delay_before(live.attempt, flow.retries, flow.retry_delay_seconds, None)
+    info = error_info(state.data)[0] if isinstance(state.data, BaseException) else None
+    yield Commit(live.remote, recorder.command, (Retry(now_us(), delay, info), None))
+    if delay > 0:
+        yield Sleep(delay, live.interrupted)
+    live.check_interrupted()
+    now = now_us()
+    yield Commit(live.remote, recorder.command, (Start(now, engine.owner, now + engine.lease_us), None))
+    live.attempt = recorder.state.attempt
+    live.replay = Replay(strict=False)
+    for stored in engine.journal.load(live.id):
+        live.replay.take(stored)
+    live.scope.reset()
+
+
+def final_state(value: Any) -> State:
+    """The state a returned value stands for, by Prefect's rules.
+
+    A state is the state. A list, tuple or set of nothing but states fails if one of them did not complete. Anything
+    else completes.
+    """
+    if type(value) is State:
+        states = [value]
+    elif type(value) in (list, tuple, set) and value and all(type(item) is State for item in value):
+        states = list(value)
+    else:
+        return State(StateType.COMPLETED, None, None, value)
+    if type(value) is State and value.made_by_hand:
+        return value
+    counts = {kind: sum(state.type is kind for state in states) for kind in StateType}
+    total = len(states)
+    if counts[StateType.COMPLETED] == total:
+        return State(StateType.COMPLETED, None, "All states completed.", value)
+    if counts[StateType.CANCELLED]:
+        return State(
+            StateType.CANCELLED, None, f"{counts[StateType.CANCELLED]}/{total} states cancelled.", value
+        )
+    unfinished = sum(state.type not in _ENDS for state in states)
+    if unfinished:
+        return State(StateType.FAILED, None, f"{unfinished}/{total} states are not final.", value)
+    bad = counts[StateType.FAILED] + counts[StateType.CRASHED]
+    return State(StateType.FAILED, None, f"{bad}/{total} states failed.", value)
+
+
+def _end(live: LiveRun, state: State) -> Path[State]:
+    """Record the end, then call the hooks."""
+    error, result, data = None, None, None
+    value = state._data
+    if isinstance(value, BaseException):
+        error, data = error_info(value)
+    elif value is not NO_DATA:
+        try:
+            result, data = live.results.save(_plain(value))
+        except ResultNotSaved:
+            result = Saved("none")
+    name = state.name if state.name != state.type.word else None
+    command = Finish(now_us(), state.type, name, state.message, result, error)
+    yield Commit(live.remote, live.recorder.command, (command, data))
+    flow = live.flow
+    hooks = {
+        StateType.COMPLETED: flow.on_completion_hooks,
+        StateType.FAILED: flow.on_failure_hooks,
+        StateType.CRASHED: flow.on_crashed_hooks,
+        StateType.CANCELLED: flow.on_cancellation_hooks,
+    }[state.type]
+    if hooks:
+        yield from run_hooks(hooks, flow, info_of(live), state)
+    live.recorder.flush(now_us())
+    return state.recorded()
+
+
+def _plain(value: Any) -> Any:
+    """States are recorded as the values they hold."""
+    if type(value) is State:
+        inner = value.data
+        return repr(inner) if isinstance(inner, BaseException) else inner
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _abort(live: LiveRun, error: BaseException) -> Path[None]:
+    """Something stronger than an exception ends the run: stop the workers, and record why if that is possible."""
+    interruption = live.root.interruption
+    live.interrupted.set()
+    live.stop_runner(kill=True)
+    if live.recorder.broken or isinstance(error, RunFenced) or isinstance(interruption, RunFenced):
+        return
+    if isinstance(error, (JournalError, GeneratorExit)):
+        return
+    cancelled = isinstance(error, RunCancelled) or isinstance(interruption, RunCancelled)
+    if cancelled:
+        reason = interruption.reason if interruption is not None else aborted_message(error)
+        state = State(StateType.CANCELLED, None, reason, error if isinstance(error, Interruption) else NO_DATA)
+    else:
+        state = State(StateType.CRASHED, None, aborted_message(error), error)
+    try:
+        yield from _end(live, state)
+    except (JournalError, Interruption):
+        engine_logger().error("The end of run %s could not be recorded; it can be resumed.", live.id)
+
+
+@contextmanager
+def _terminated(live: LiveRun) -> Iterator[None]:
+    """Let SIGTERM end the run as Crashed, where nobody else handles it."""
+    if live.parent is not None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def stop(signum: int, frame: Any) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def info_of(live: LiveRun) -> RunInfo:
+    """What hooks and the runtime are told about a run."""
+    return RunInfo(
+        id=live.id,
+        name=live.name,
+        flow_name=live.flow.name,
+        flow_version=live.flow.version,
+        run_count=live.attempt,
+        tags=sorted(live.tags),
+        parameters=dict(live.parameters),
+        parent_flow_run_id=live.parent.id if live.parent is not None else None,
+        root_flow_run_id=live.root.id,
+        start_time=datetime.datetime.fromtimestamp(live.started / 1_000_000, datetime.UTC),
+    )
+
+
+def created_record(live: LiveRun, key: str | None, shown: dict[str, Any], origin: dict[str, Any] | None) -> Record:
+    """The birth of a run."""
+    flow = live.flow
+    try:
+        parameters, data = live.results.save(live.parameters)
+    except ResultNotSaved:
+        parameters, data = Saved("none"), None
+    event = RunCreated(
+        at=now_us(),
+        flow=flow.name,
+        name=live.name,
+        parameters=parameters,
+        shown=shown,
+        entrypoint=flow.entrypoint,
+        flow_version=flow.version,
+        tags=tuple(sorted(live.tags)),
+        parent_id=live.parent.id if live.parent is not None else None,
+        parent_key=key,
+        root_id=live.root.id if live.parent is not None else None,
+        **(origin or {}),
+    )
+    return Record(event, data)
+
+
+def rename(live: LiveRun, name: str) -> None:
+    """Record another name for the run."""
+    live.recorder.command((Rename(now_us(), name), None))
+    live.name = name

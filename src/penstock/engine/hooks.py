@@ -1,0 +1,40 @@
+"""Hooks: functions called when a run or a task run changes state. What they raise is logged, and changes nothing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from penstock.core.states import State
+from penstock.engine.logs import engine_logger
+from penstock.engine.outcome import Path
+from penstock.engine.waits import Call
+
+
+class _Hook(Call):
+    """A hook may be async even where the flow is not."""
+
+    __slots__ = ()
+
+    def block(self) -> Any:
+        value = self.fn(*self.args)
+        if inspect.iscoroutine(value):
+            import asyncio  # noqa: PLC0415
+
+            return asyncio.run(value)
+        return value
+
+    async def pause(self) -> Any:
+        value = self.fn(*self.args)
+        return await value if inspect.isawaitable(value) else value
+
+
+def run_hooks(hooks: Iterable[Any], subject: Any, info: Any, state: State) -> Path[None]:
+    """Call each with the flow or task, its run, and the state."""
+    for hook in hooks:
+        try:
+            yield _Hook(hook, (subject, info, state), {})
+        except Exception:
+            name = getattr(hook, "__name__", repr(hook))
+            engine_logger().exception("The hook %s raised; the run goes on.", name)

@@ -1,0 +1,113 @@
+"""The keeper: one thread that looks after the runs of a process.
+
+It extends leases, so that nobody takes a living run over; notices when somebody asked for a run to stop, or took it
+over; and writes starts of steps and log lines that no commit has carried along.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from penstock.core.errors import Interruption, PenstockError, RunCancelled, RunFenced
+from penstock.core.events import now_us
+from penstock.engine.deadlines import raise_in_thread
+
+if TYPE_CHECKING:
+    from penstock.engine.live import LiveRun
+    from penstock.engine.local import LocalEngine
+
+_FLUSH_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
+
+
+class Keeper:
+    """Looks after live runs until there are none."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+        self._runs: dict[str, LiveRun] = {}
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, live: LiveRun) -> None:
+        """Look after a run from now on."""
+        with self._lock:
+            self._runs[live.id] = live
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._keep, name="penstock-keeper", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def remove(self, live: LiveRun) -> None:
+        """This run has ended."""
+        with self._lock:
+            self._runs.pop(live.id, None)
+
+    def runs(self) -> list[LiveRun]:
+        """The runs it looks after."""
+        with self._lock:
+            return list(self._runs.values())
+
+    def _keep(self) -> None:
+        looked = extended = time.monotonic()
+        while True:
+            runs = self.runs()
+            if not runs:
+                self._wake.wait()
+                self._wake.clear()
+                looked = extended = time.monotonic()
+            time.sleep(_FLUSH_SECONDS)
+            runs = self.runs()
+            now = time.monotonic()
+            try:
+                self._flush(runs)
+                if now - looked >= _LOOK_SECONDS:
+                    looked = now
+                    self._look(runs)
+                if now - extended >= self._engine.lease_us / 3_000_000:
+                    extended = now
+                    self._extend(runs)
+            except (PenstockError, Interruption):
+                continue
+
+    def _flush(self, runs: list[LiveRun]) -> None:
+        older_than = now_us() - int(_FLUSH_SECONDS * 1_000_000)
+        for live in runs:
+            try:
+                live.recorder.flush(older_than)
+            except RunFenced as fenced:
+                interrupt(live.root, fenced)
+
+    def _look(self, runs: list[LiveRun]) -> None:
+        asked = self._engine.journal.cancel_requested([live.id for live in runs])
+        for live in runs:
+            if live.id in asked:
+                interrupt(live.root, RunCancelled("The run was cancelled on request."))
+
+    def _extend(self, runs: list[LiveRun]) -> None:
+        until = now_us() + self._engine.lease_us
+        held = self._engine.journal.extend_leases([live.id for live in runs], self._engine.owner, until)
+        still = {live.id for live in self.runs()}
+        for live in runs:
+            if live.id not in held and live.id in still and not live.recorder.state.ended:
+                interrupt(live.root, RunFenced(f"Run {live.id} was taken over by another process; this one stops."))
+
+
+def interrupt(live: LiveRun, reason: Interruption) -> None:
+    """Make a run stop: its tasks, its sleeps, and its own thread. Asking again tries again."""
+    if live.interruption is None:
+        live.interruption = reason
+    live.interrupted.set()
+    live.stop_runner(kill=True)
+    loop = live.loop
+    if loop is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(live.cancel_async)
+        return
+    if live.thread == threading.main_thread().ident and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(live.thread, signal.SIGINT)
+    else:
+        raise_in_thread(live.thread, type(reason))

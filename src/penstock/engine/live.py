@@ -1,0 +1,99 @@
+"""A run while it is being executed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.context import Scope
+from penstock.core.errors import Interruption
+from penstock.core.ports import ResultStore, TaskRunner
+from penstock.engine.recorder import Recorder
+from penstock.engine.replay import Replay
+
+if TYPE_CHECKING:
+    from penstock.engine.local import LocalEngine
+
+
+class RunInfo:
+    """What hooks and `penstock.runtime` are told about a run or a task run."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.__dict__.update(facts)
+
+    def __repr__(self) -> str:
+        return f"<run {self.__dict__.get('name')!r}>"
+
+
+class LiveRun:
+    """One run in this process: its recorder, its replay, its runner, and what is still under way.
+
+    Attributes:
+        id, name: of the run.
+        root: the run whose process this is (itself, unless it is a subflow).
+        scope: numbers the calls the flow makes.
+        attempt: of the flow, from 1.
+        interrupted: set when the run is to stop; `interruption` says why.
+        pending: submitted steps that have not ended.
+    """
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        flow: Any,
+        run_id: str,
+        name: str,
+        recorder: Recorder,
+        *,
+        parent: LiveRun | None,
+        parameters: dict[str, Any],
+        tags: frozenset[str],
+        runner: TaskRunner,
+    ) -> None:
+        self.engine = engine
+        self.flow = flow
+        self.id = run_id
+        self.name = name
+        self.recorder = recorder
+        self.results: ResultStore = engine.results
+        self.remote: bool = engine.journal.remote
+        self.replay: Replay | None = None
+        self.parent = parent
+        self.root: LiveRun = parent.root if parent is not None else self
+        self.parameters = parameters
+        self.tags = tags
+        self.runner = runner
+        self.runner_started = False
+        self.attempt = 0
+        self.started = 0
+        self.scope = Scope(self, None)
+        self.thread = threading.get_ident()
+        self.interrupted = self.root.interrupted if parent is not None else threading.Event()
+        self.interruption: Interruption | None = None
+        self.pending: set[Any] = set()
+        self.info: RunInfo | None = None
+        self.loop: Any = None
+
+    def ensure_runner(self) -> TaskRunner:
+        """The task runner, started."""
+        if not self.runner_started:
+            self.runner.start(self)
+            self.runner_started = True
+        return self.runner
+
+    def stop_runner(self, kill: bool = False) -> None:
+        """Let go of the runner's workers."""
+        if self.runner_started:
+            self.runner_started = False
+            self.runner.stop(kill)
+
+    def check_interrupted(self) -> None:
+        """Raise the interruption if the run is to stop.
+
+        Raises:
+            Interruption: it was cancelled or taken over.
+        """
+        if self.interrupted.is_set():
+            root = self.root
+            kind = type(root.interruption) if root.interruption is not None else Interruption
+            raise kind(root.interruption.reason if root.interruption is not None else "interrupted")

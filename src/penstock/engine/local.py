@@ -1,0 +1,224 @@
+"""The local engine: runs flows in the calling process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.authoring.flows import Flow
+from penstock.authoring.naming import render_name
+from penstock.core.context import current_scope, current_tags
+from penstock.core.decisions import TaskState
+from penstock.core.errors import MissingContext, ParameterError, RunNotResumable
+from penstock.core.events import RunCreated, Saved, now_us
+from penstock.core.ids import child_run_id, new_owner, new_run_id, new_run_name
+from penstock.core.ports import Journal, Observer, ResultStore, TaskRunner
+from penstock.core.states import State, StateType
+from penstock.engine.arguments import futures_in, needs_a_look, resolved
+from penstock.engine.flows import created_record, run_flow
+from penstock.engine.jobs import submit
+from penstock.engine.keeper import Keeper
+from penstock.engine.live import LiveRun
+from penstock.engine.outcome import Path, adrive, drive
+from penstock.engine.recorder import Recorder, ignore_errors
+from penstock.engine.replay import split_key
+from penstock.engine.shown import shown_parameters
+from penstock.engine.tasks import StepCall, finish_step, recorded_state, run_task
+from penstock.engine.threads import ThreadPoolTaskRunner
+from penstock.engine.waits import Futures
+
+
+class LocalEngine:
+    """Executes flows here and now, recording every step in a journal.
+
+    Args:
+        journal: where everything is recorded.
+        results: where values are kept.
+        lease_seconds: how long a run stays this process's own when nothing is heard of it.
+        max_workers: threads of the default task runner.
+    """
+
+    def __init__(
+        self, journal: Journal, results: ResultStore, *, lease_seconds: float = 30.0, max_workers: int | None = None
+    ) -> None:
+        self.journal = journal
+        self.results = results
+        self.lease_us = int(lease_seconds * 1_000_000)
+        self.max_workers = max_workers
+        self.owner = new_owner()
+        self.observers: list[Observer] = []
+        self.keeper = Keeper(self)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell this function of every event of this process's runs, as it happens. What it raises is ignored."""
+        self.observers.append(ignore_errors(observer))
+
+    def register(self, live: LiveRun) -> None:
+        """For the engine: a run begins here."""
+        self.keeper.add(live)
+
+    def unregister(self, live: LiveRun) -> None:
+        """For the engine: a run has ended here."""
+        self.keeper.remove(live)
+
+    def call_task(
+        self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
+    ) -> Any:
+        """See `Engine.call_task`."""
+        scope = current_scope.get()
+        if scope is None:
+            return self._call_alone(task, args, kwargs, return_state)
+        call = StepCall(scope.live, scope, task, args, kwargs, wait_for)
+        if scope.info is not None:
+            call.invoke = scope.info[0].invoke
+        path = run_task(call) if wait_for is None and not needs_a_look(args, kwargs) else _after_upstream(call)
+        if task.isasync and call.invoke is None:
+            return _answer_async(path, return_state)
+        state = drive(path)
+        return state if return_state else state.result()
+
+    def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
+        """See `Engine.submit_task`."""
+        scope = current_scope.get()
+        if scope is None:
+            raise MissingContext(
+                f"{task.name}.submit() was called outside a flow.", hint="call it inside a flow, or call the task directly"
+            )
+        scope.live.check_interrupted()
+        return submit(StepCall(scope.live, scope, task, args, kwargs, wait_for))
+
+    def call_flow(
+        self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
+    ) -> Any:
+        """See `Engine.call_flow`."""
+        scope = current_scope.get()
+        try:
+            if scope is None:
+                parameters = flow.validated(flow.parameters(args, kwargs))
+                path = self._root_path(flow, parameters)
+            else:
+                path = self._child_path(StepCall(scope.live, scope, flow, args, kwargs, wait_for))
+        except ParameterError as error:
+            if not return_state:
+                raise
+            return State(StateType.FAILED, None, f"Validation of flow parameters failed: {error}", error)
+        if flow.isasync:
+            return _answer_async(path, return_state)
+        state = drive(path)
+        return state if return_state else state.result()
+
+    def _call_alone(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool) -> Any:
+        """A task called outside any flow is a run of its own with one step."""
+        if task.isasync:
+
+            async def asolo() -> Any:
+                return await task(*args, return_state=True, **kwargs)
+
+            return Flow.unlisted(asolo, task.name)(return_state=return_state)
+
+        def solo() -> Any:
+            return task(*args, return_state=True, **kwargs)
+
+        return _unwrapped(Flow.unlisted(solo, task.name)(return_state=True), return_state)
+
+    def root_run(self, flow: Any, parameters: dict[str, Any], run_id: str, name: str, tags: frozenset[str]) -> LiveRun:
+        """A live run that is nobody's subflow."""
+        recorder = Recorder(self.journal, run_id, self.owner, self.observers)
+        runner = self._runner(flow, None)
+        return LiveRun(
+            self, flow, run_id, name, recorder, parent=None, parameters=parameters, tags=tags, runner=runner
+        )
+
+    def _runner(self, flow: Any, parent: LiveRun | None) -> TaskRunner:
+        if flow.task_runner is not None:
+            runner: TaskRunner = flow.task_runner.duplicate()
+            return runner
+        return ThreadPoolTaskRunner(self.max_workers)
+
+    def _root_path(self, flow: Any, parameters: dict[str, Any]) -> Path[State]:
+        name = _run_name(flow, parameters)
+        live = self.root_run(flow, parameters, new_run_id(), name, flow.tags | current_tags.get())
+        return run_flow(live, created_record(live, None, shown_parameters(parameters), None))
+
+    def _child_path(self, call: StepCall) -> Path[State]:
+        """A subflow: a step of its parent, and a run of its own."""
+        live, flow = call.live, call.task
+        live.check_interrupted()
+        known = recorded_state(call)
+        if isinstance(known, State):
+            return known
+        upstream = list(futures_in((call.args, call.kwargs, call.wait_for)))
+        if upstream:
+            yield Futures(upstream)
+        if call.wait_for is not None:
+            resolved(call.wait_for)
+        args = tuple(resolved(value) for value in call.args)
+        kwargs = {name: resolved(value) for name, value in call.kwargs.items()}
+        parameters = flow.validated(flow.parameters(args, kwargs))
+        state = known if known is not None else TaskState(call.step)
+        base, generation = split_key(state.step.key)
+        child_id = child_run_id(live.id, base, generation)
+        started = now_us()
+        state = live.recorder.begin(state, started, child_id)
+        recorder = Recorder(self.journal, child_id, self.owner, self.observers)
+        child = LiveRun(
+            self,
+            flow,
+            child_id,
+            _run_name(flow, parameters),
+            recorder,
+            parent=live,
+            parameters=parameters,
+            tags=flow.tags | live.tags | current_tags.get(),
+            runner=self._runner(flow, live),
+        )
+        outcome = yield from run_flow(child, created_record(child, call.step.key, shown_parameters(parameters), None))
+        yield from finish_step(call, state, outcome, started, child_id)
+        return outcome
+
+    def resume(self, run_id: str, flow: Any) -> Path[State]:
+        """Go on with a run that is in the journal.
+
+        Raises:
+            RunNotResumable: its parameters could not be recorded.
+        """
+        created = next((s for s in self.journal.load(run_id) if isinstance(s.event, RunCreated)), None)
+        if created is None:
+            raise RunNotResumable(f"Run {run_id} has no recorded beginning.")
+        event = created.event
+        assert isinstance(event, RunCreated)
+        saved = event.parameters or Saved("json")
+        if saved.serializer == "none":
+            raise RunNotResumable(
+                f"The parameters of run {run_id} could not be recorded.", hint="start the flow anew"
+            )
+        parameters = self.results.load(saved, created.data)
+        live = self.root_run(flow, parameters, run_id, event.name, frozenset(event.tags))
+        return run_flow(live, None)
+
+
+def _after_upstream(call: StepCall) -> Path[State]:
+    """A step called directly with futures: wait for them, then run it."""
+    upstream = [f for f in futures_in((call.args, call.kwargs, call.wait_for)) if not f.done()]
+    if upstream:
+        yield Futures(upstream)
+    return (yield from run_task(call))
+
+
+async def _answer_async(path: Path[State], return_state: bool) -> Any:
+    state = await adrive(path)
+    return state if return_state else state.result()
+
+
+def _unwrapped(state: State, return_state: bool) -> Any:
+    """The state of the only step of a run, instead of the run's."""
+    inner = state._data
+    if isinstance(inner, State):
+        state = inner
+    return state if return_state else state.result()
+
+
+def _run_name(flow: Any, parameters: dict[str, Any]) -> str:
+    if flow.flow_run_name is None:
+        return new_run_name()
+    return render_name(flow.flow_run_name, parameters, f"flow {flow.name!r}")
+

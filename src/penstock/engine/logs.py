@@ -1,0 +1,133 @@
+"""Logs of runs: what `get_run_logger()` and captured prints say, kept in the journal beside the run."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from penstock.core.context import current_scope
+from penstock.core.errors import MissingContext
+from penstock.core.model import LogLine
+
+_LONGEST = 100_000
+_runs = logging.getLogger("penstock.run")
+_engine = logging.getLogger("penstock.engine")
+_capture: ContextVar[bool] = ContextVar("penstock_capture", default=False)
+_plain_print = builtins.print
+
+
+class JournalHandler(logging.Handler):
+    """Puts lines logged inside a run into its journal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the line with the run and the step it was logged in."""
+        scope = current_scope.get()
+        if scope is None or scope.live is None:
+            return
+        try:
+            message = self.format(record)
+        except Exception as error:
+            message = f"{record.msg!r} could not be formatted with {record.args!r}: {error!r}"
+        if len(message) > _LONGEST:
+            message = f"{message[:_LONGEST]}... ({len(message):,} characters)"
+        message = message.encode("utf-8", "backslashreplace").decode()
+        at = int(record.created * 1_000_000)
+        recorder = scope.live.recorder
+        recorder.log(LogLine(recorder.run_id, scope.key, at, record.levelno, record.name, message))
+
+
+def install(level: int, console: bool) -> None:
+    """Send the run loggers to the journal, and to stderr (once for a process)."""
+    for logger in (_runs, _engine):
+        logger.setLevel(level)
+        logger.propagate = True
+        if not any(isinstance(handler, JournalHandler) for handler in logger.handlers):
+            logger.addHandler(JournalHandler())
+    top = logging.getLogger("penstock")
+    if console and not top.handlers:
+        top.addHandler(_ConsoleHandler())
+        top.propagate = False
+
+
+class _ConsoleHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Lines on stderr as it is at that moment, so that a captured or closed stream does no harm."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def engine_logger() -> logging.Logger:
+    """Where the engine says what it thinks people should know."""
+    return _engine
+
+
+def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
+    """A logger whose lines are kept with the run and the step.
+
+    Raises:
+        MissingContext: called outside a flow and a task.
+    """
+    scope = current_scope.get()
+    if scope is None:
+        raise MissingContext(
+            "There is no active flow or task run context.",
+            hint="call get_run_logger() inside a flow or a task; elsewhere use logging.getLogger(__name__)",
+        )
+    return logging.LoggerAdapter(_runs, {"run_id": scope.live.id, "step": scope.key})
+
+
+def _print(*values: Any, **options: Any) -> None:
+    if _capture.get() and options.get("file") in (None, sys.stdout, sys.stderr) and current_scope.get() is not None:
+        separator = options.get("sep")
+        text = (" " if separator is None else separator).join(map(str, values))
+        _runs.info("%s", text)
+        return
+    _plain_print(*values, **options)
+
+
+class Printing:
+    """A function whose prints are logged instead. An object, so that it can be sent to another process."""
+
+    def __init__(self, fn: Callable[..., Any], isasync: bool) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.isasync = isasync
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        _replace_print()
+        if self.isasync:
+            return self._awaited(args, kwargs)
+        token = _capture.set(True)
+        try:
+            return self.fn(*args, **kwargs)
+        finally:
+            _capture.reset(token)
+
+    async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        token = _capture.set(True)
+        try:
+            return await self.fn(*args, **kwargs)
+        finally:
+            _capture.reset(token)
+
+    def __reduce__(self) -> Any:
+        return Printing, (self.fn, self.isasync)
+
+
+def _replace_print() -> None:
+    global _plain_print  # noqa: PLW0603
+    if builtins.print is not _print:
+        _plain_print = builtins.print
+        builtins.print = _print

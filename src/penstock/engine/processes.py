@@ -1,0 +1,243 @@
+"""Tasks in processes of their own: true parallelism, and an end that is certain.
+
+Each worker thread of the runner owns one child process, started with this Python (`python -m penstock.engine.child`)
+in a process group of its own, and talks to it over a pair of pipes. The function and its arguments go there as a
+pickle (cloudpickle, so that functions of scripts and closures work); the result, log lines and calls of nested tasks
+come back. All recording stays in the flow's process. A task that is out of time, or cancelled, is killed together
+with everything it started; the next task gets a new child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from penstock.core.context import current_scope
+from penstock.core.errors import CrashedRun, RunCancelled
+from penstock.core.ports import TaskRunner, current_engine
+from penstock.engine.pipes import dumps, receive, send
+from penstock.engine.threads import ThreadPoolTaskRunner
+
+_here = threading.local()
+
+
+class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
+    """Runs submitted tasks in child processes.
+
+    Arguments and results are pickled. Tasks that a task calls run in the same child, and are recorded like any other.
+
+    Args:
+        max_workers: how many processes at most; default one for each processor.
+    """
+
+    elsewhere = True
+
+    def __init__(self, max_workers: int | None = None) -> None:
+        super().__init__(max_workers or os.cpu_count() or 1)
+        self._children: set[Child] = set()
+        self._guard = threading.Lock()
+
+    def invoke(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float | None, late: Any
+    ) -> Any:
+        """See `TaskRunner.invoke`."""
+        serving = getattr(_here, "serving", None)
+        if serving is not None:
+            return serving.call(fn, args, kwargs, seconds, late)
+        child = self._child()
+        _here.serving = child
+        try:
+            return child.call(fn, args, kwargs, seconds, late)
+        finally:
+            _here.serving = None
+            if not child.alive:
+                self._drop(child)
+
+    def _child(self) -> Child:
+        child: Child | None = getattr(_here, "child", None)
+        if child is None or not child.alive:
+            child = _here.child = Child()
+            with self._guard:
+                self._children.add(child)
+        return child
+
+    def _drop(self, child: Child) -> None:
+        child.kill()
+        with self._guard:
+            self._children.discard(child)
+
+    def stop(self, kill: bool = False) -> None:
+        """See `TaskRunner.stop`."""
+        with self._guard:
+            children, self._children = self._children, set()
+        for child in children:
+            child.kill() if kill else child.close()
+        super().stop(kill)
+
+
+class Child:
+    """One child process and the pipes to it."""
+
+    def __init__(self) -> None:
+        to_child, self._out = os.pipe()
+        self._in, from_child = os.pipe()
+        environment = {**os.environ, "PENSTOCK_CHILD": "1"}
+        self.process = subprocess.Popen(  # noqa: S603 - this very Python, with arguments of our own
+            [sys.executable, "-m", "penstock.engine.child", str(to_child), str(from_child)],
+            pass_fds=(to_child, from_child),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=environment,
+        )
+        os.close(to_child)
+        os.close(from_child)
+        self.alive = True
+        self._killed = False
+        send(self._out, ("hello", list(sys.path), sys.argv[:1], os.getcwd()))
+
+    def call(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float | None, late: Any
+    ) -> Any:
+        """Execute there, and serve what it asks for meanwhile."""
+        payload = dumps((fn, args, kwargs), "The arguments of a task in a process")
+        deadline = None if seconds is None else time.monotonic() + seconds
+        try:
+            send(self._out, ("call", payload))
+            while True:
+                self._wait(deadline, late)
+                kind, *rest = receive(self._in)
+                if kind == "done":
+                    return pickle.loads(rest[0])  # noqa: S301 - from our own child
+                if kind == "raised":
+                    raise _error(rest[0], rest[1])
+                self._serve(kind, rest)
+        except (EOFError, BrokenPipeError, ConnectionError):
+            self.alive = False
+            code = self.process.wait()
+            if self._killed:
+                raise RunCancelled("The run was cancelled; its process tasks were killed.") from None
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            raise CrashedRun(f"The process of the task ended with {how} before it gave a result.") from None
+
+    def _wait(self, deadline: float | None, late: Any) -> None:
+        if deadline is None:
+            return
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self._in], [], [], left)[0]:
+            self.kill()
+            raise late
+
+    def _serve(self, kind: str, rest: list[Any]) -> None:
+        """What a task asks of the flow's process: to keep log lines, to run another task, to tell where it is."""
+        scope = current_scope.get()
+        if kind == "log" and scope is not None:
+            for at, level, logger, message in rest[0]:
+                record = logging.makeLogRecord({"name": logger, "levelno": level, "msg": message})
+                record.levelname, record.created = logging.getLevelName(level), at / 1_000_000
+                logging.getLogger(logger).handle(record)
+        elif kind == "where":
+            info = _where(scope)
+            send(self._out, ("answer", dumps(info, "The run's context")))
+        elif kind == "task":
+            try:
+                task, args, kwargs, wait_for = pickle.loads(rest[0])  # noqa: S301
+                state = current_engine().call_task(task, args, kwargs, wait_for, True)
+                answer = dumps(state, "The state of a nested task")
+            except Exception as error:
+                send(self._out, ("refused", dumps(error, "An error")))
+            else:
+                send(self._out, ("answer", answer))
+
+    def close(self) -> None:
+        """Let it end by itself: it does when its pipe closes."""
+        self.alive = False
+        for handle in (self._out, self._in):
+            with contextlib.suppress(OSError):
+                os.close(handle)
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it and everything it has started, now."""
+        self._killed = True
+        self.alive = False
+        if self.process.poll() is None:
+            kill_tree(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+
+
+def _where(scope: Any) -> dict[str, Any]:
+    live = scope.live
+    call, state = (scope.info[0], scope.info[1]) if scope.info else (None, None)
+    return {
+        "run": dict(vars(live.info)) if live.info is not None else {},
+        "run_id": live.id,
+        "key": scope.key,
+        "id": call.id if call is not None else None,
+        "name": state.step.name if state is not None else None,
+        "task_name": call.task.name if call is not None else None,
+        "tags": list(state.step.tags) if state is not None else [],
+        "run_count": state.attempt if state is not None else 0,
+    }
+
+
+def _error(data: bytes, text: str) -> BaseException:
+    try:
+        error = pickle.loads(data)  # noqa: S301
+        if isinstance(error, BaseException):
+            return error
+    except Exception:  # noqa: S110
+        pass
+    return CrashedRun(f"The task raised an exception that cannot be brought back: {text}")
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process this one has started, and so on; nearest first."""
+    children: dict[int, list[int]] = {}
+    for process, parent in _parents():
+        children.setdefault(parent, []).append(process)
+    found, queue = [], list(children.get(pid, ()))
+    while queue:
+        process = queue.pop(0)
+        found.append(process)
+        queue += children.get(process, ())
+    return found
+
+
+def _parents() -> list[tuple[int, int]]:
+    if os.path.isdir("/proc/self"):
+        pairs = []
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{name}/stat", "rb") as stat:
+                pairs.append((int(name), int(stat.read().rpartition(b")")[2].split()[1])))
+        return pairs
+    listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    return [(int(pid), int(parent)) for pid, parent in (line.split() for line in listing.splitlines())]
+
+
+def kill_tree(pid: int, number: int) -> None:
+    """Send a signal to a process, to all it has started, and to the groups they lead."""
+    for process in [pid, *descendants(pid)]:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(process) == process and process != os.getpgrp():
+                os.killpg(process, number)
+            else:
+                os.kill(process, number)
+
+
+__all__ = ["ProcessPoolTaskRunner", "TaskRunner", "descendants", "kill_tree"]

@@ -1,0 +1,194 @@
+"""The only pen: what a run appends to its journal goes through its recorder.
+
+`commit` returns when the record is on disk. Threads that commit at once share one transaction: whoever gets the lock
+writes what all have queued. Starts of steps and log lines are not worth a transaction of their own: they ride on the
+next commit, or are written by the keeper within a moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+from penstock.core.decisions import (
+    Finish,
+    RunCommand,
+    RunState,
+    Start,
+    TaskState,
+    decide_run,
+    decide_task,
+    evolve_run,
+    evolve_task,
+)
+from penstock.core.errors import RunFenced, SequenceConflict
+from penstock.core.events import Event, Record, RunCancelRequested, Stored, TaskEvent
+from penstock.core.model import LogLine
+from penstock.core.ports import Journal, Observer
+
+_WAITING, _WRITTEN = 0, 1
+_MAX_LOGS = 20_000
+
+
+class Recorder:
+    """Appends to one run.
+
+    Attributes:
+        seq: the last record known to be in the journal.
+        state: the run's state after that record.
+        open: steps that are running and whose start is not recorded yet, by key.
+    """
+
+    def __init__(self, journal: Journal, run_id: str, owner: str, observers: list[Observer]) -> None:
+        self.journal = journal
+        self.run_id = run_id
+        self.owner = owner
+        self.seq = 0
+        self.state = RunState()
+        self.open: dict[str, TaskState] = {}
+        self._observers = observers
+        self._queue: deque[list[Any]] = deque()
+        self._logs: deque[LogLine] = deque()
+        self._lock = threading.Lock()
+        self._broken: BaseException | None = None
+
+    @property
+    def broken(self) -> bool:
+        """True when an append failed: nothing more can be recorded by this process."""
+        return self._broken is not None
+
+    def replay(self, stored: Stored) -> None:
+        """Take in a record that is in the journal already."""
+        self.seq = stored.seq
+        self.state = evolve_run(self.state, stored.event)
+
+    def command(self, *commands: tuple[RunCommand, bytes | None]) -> None:
+        """Decide and commit commands for the run itself, in one transaction."""
+        with self._lock:
+            state = self.state
+            records = []
+            for command, data in commands:
+                event = decide_run(state, command)
+                state = evolve_run(state, event)
+                records.append(Record(event, data))
+            self._append(records)
+
+    def create(self, created: Record, command: RunCommand) -> None:
+        """Commit the birth of the run and its first command in one transaction."""
+        with self._lock:
+            event = decide_run(evolve_run(self.state, created.event), command)
+            self._append([created, Record(event)])
+
+    def begin(self, state: TaskState, at: int, child: str | None = None) -> TaskState:
+        """Note that a step runs: observers are told now, the journal a little later (see `flush`)."""
+        event = decide_task(state, Start(at, child=child))
+        state = evolve_task(state, event)
+        self.open[state.step.key] = state
+        for observer in self._observers:
+            observer(self.run_id, event)
+        return state
+
+    def record(self, state: TaskState, event: TaskEvent, data: bytes | None = None) -> TaskState:
+        """Commit an event of a step."""
+        self.open.pop(state.step.key, None)
+        self._commit(Record(event, data))
+        return evolve_task(state, event)
+
+    def finish(self, state: TaskState, command: Finish, data: bytes | None = None) -> None:
+        """Commit the end of a step."""
+        self.open.pop(state.step.key, None)
+        self._commit(Record(decide_task(state, command), data))
+
+    def log(self, line: LogLine) -> None:
+        """Queue a log line."""
+        self._logs.append(line)
+        if len(self._logs) >= _MAX_LOGS:
+            self.flush(0)
+
+    def flush(self, older_than: int) -> None:
+        """Write queued log lines, and the starts of steps that began before this time (microseconds)."""
+        if not self.open and not self._logs:
+            return
+        with self._lock:
+            records = []
+            for key, state in list(self.open.items()):
+                if state.started <= older_than and self.open.pop(key, None) is not None:
+                    opening = TaskState(state.step, attempt=state.attempt - 1)
+                    records.append(Record(decide_task(opening, Start(state.started, child=state.child))))
+            if records:
+                self._append(records, told=True)
+            elif self._logs:
+                self.journal.write_logs(self._take_logs())
+
+    def _commit(self, record: Record) -> None:
+        entry: list[Any] = [record, _WAITING]
+        queue = self._queue
+        queue.append(entry)
+        with self._lock:
+            if entry[1] is _WRITTEN:
+                return
+            if entry[1] is not _WAITING:
+                raise entry[1]
+            batch = []
+            while queue:
+                batch.append(queue.popleft())
+            try:
+                self._append([item[0] for item in batch])
+            except BaseException as error:
+                for item in batch:
+                    item[1] = error
+                raise
+            for item in batch:
+                item[1] = _WRITTEN
+
+    def _take_logs(self) -> list[LogLine]:
+        logs = []
+        while self._logs and len(logs) < _MAX_LOGS:
+            logs.append(self._logs.popleft())
+        return logs
+
+    def _append(self, records: list[Record], told: bool = False) -> None:
+        if self._broken is not None:
+            raise self._broken
+        logs = self._take_logs() if self._logs else ()
+        try:
+            try:
+                self.journal.append(self.run_id, self.seq, records, logs)
+            except SequenceConflict:
+                self._catch_up()
+                self.journal.append(self.run_id, self.seq, records, logs)
+        except BaseException as error:
+            self._broken = error
+            raise
+        self.seq += len(records)
+        for record in records:
+            event = record.event
+            if not isinstance(event, TaskEvent):
+                self.state = evolve_run(self.state, event)
+            if not told:
+                for observer in self._observers:
+                    observer(self.run_id, event)
+
+    def _catch_up(self) -> None:
+        """Somebody else appended: a request to cancel is fine, anything else means the run is no longer ours."""
+        seen = False
+        for stored in self.journal.load(self.run_id, self.seq):
+            seen = True
+            if not isinstance(stored.event, RunCancelRequested):
+                raise RunFenced(f"Run {self.run_id} was taken over by another process; this one stops.")
+            self.replay(stored)
+        if not seen:
+            raise RunFenced(f"Run {self.run_id} is no longer in the journal; this process stops.")
+
+
+def ignore_errors(observer: Observer) -> Observer:
+    """An observer that cannot disturb the run."""
+
+    def safe(run_id: str, event: Event) -> None:
+        try:
+            observer(run_id, event)
+        except Exception:  # noqa: S110 - a broken display must not end a run
+            pass
+
+    return safe

@@ -1,0 +1,136 @@
+"""What is on record for a run, as its flow is executed again.
+
+A step is known by its task and call number. A recorded end is given back instead of calling the task. When the run is
+resumed or forked, a call that does not fit the record is an error; when a flow is retried in its own process, it may
+take another way, and whatever it calls again by the same name is given back.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from penstock.core.decisions import TaskState, ended_as, evolve_task
+from penstock.core.errors import RecordedError, ReplayDiverged
+from penstock.core.events import ErrorInfo, RunRetrying, Saved, Step, Stored, TaskEvent
+from penstock.core.ports import ResultStore
+from penstock.core.states import NO_DATA, State, StateType
+
+
+class Remembered:
+    """The last that is known of one call."""
+
+    __slots__ = ("earlier", "generation", "state", "stored")
+
+    def __init__(self, stored: Stored, state: TaskState, generation: int) -> None:
+        self.stored = stored
+        self.state = state
+        self.generation = generation
+        self.earlier = False
+
+
+class Replay:
+    """The recorded steps of one run.
+
+    Attributes:
+        strict: a call that does not fit the record is an error.
+    """
+
+    def __init__(self, strict: bool) -> None:
+        self.strict = strict
+        self.steps: dict[str, Remembered] = {}
+        self._places: dict[tuple[str | None, int], str] = {}
+        self._visited: set[str] = set()
+
+    def take(self, stored: Stored) -> None:
+        """Take in one record, in order."""
+        event = stored.event
+        if isinstance(event, RunRetrying):
+            for remembered in self.steps.values():
+                remembered.earlier = True
+        if not isinstance(event, TaskEvent):
+            return
+        base, generation = split_key(event.step.key)
+        before = self.steps.get(base)
+        state = evolve_task(before.state if before and before.generation == generation else None, event)
+        self.steps[base] = Remembered(stored, state, generation)
+        self._places[(event.step.parent, event.step.ordinal)] = base
+
+    def find(self, step: Step) -> Remembered | None:
+        """What is on record for this call.
+
+        Raises:
+            ReplayDiverged: (strict) the record shows another call in this place, or other arguments.
+        """
+        found = self.steps.get(step.key)
+        if self.strict:
+            self._check(step, found)
+        if found is not None:
+            self._visited.add(step.key)
+        return found
+
+    def _check(self, step: Step, found: Remembered | None) -> None:
+        where = f"step {step.parent}" if step.parent else "the flow"
+        recorded = self._places.get((step.parent, step.ordinal))
+        if recorded is not None and recorded != step.key:
+            raise ReplayDiverged(f"Call {step.ordinal} of {where} was {recorded} when it was recorded, and is {step.key} now.")
+        if found is None:
+            return
+        then = found.state.step
+        if then.ordinal != step.ordinal:
+            raise ReplayDiverged(
+                f"{step.key} was call {then.ordinal} of {where} when it was recorded, and is call {step.ordinal} now."
+            )
+        changed = [name for name, mark in step.inputs.items() if then.inputs.get(name) != mark]
+        changed += [name for name in then.inputs if name not in step.inputs]
+        if changed and found.state.ended:
+            told = ", ".join(repr(name) for name in changed)
+            raise ReplayDiverged(f"{step.key} is called with another value for {told} than when it was recorded.")
+
+    def check_all_reached(self) -> None:
+        """At the end of the flow: every completed call must have been made again.
+
+        Raises:
+            ReplayDiverged: (strict) the flow no longer makes a call that is on record.
+        """
+        if not self.strict:
+            return
+        for key, found in self.steps.items():
+            top = found.state.step.parent is None
+            if top and found.state.type is StateType.COMPLETED and key not in self._visited:
+                raise ReplayDiverged(f"{key} completed when it was recorded, and the flow does not call it any more.")
+
+
+def split_key(key: str) -> tuple[str, int]:
+    """A key without its generation mark (`fetch#1~2` is the second time a retried flow ran `fetch#1`)."""
+    base, tilde, number = key.rpartition("~")
+    if tilde and number.isdigit():
+        return base, int(number)
+    return key, 1
+
+
+def state_of(stored: Stored, results: ResultStore) -> State:
+    """The final state that a recorded end (of a step or of a run) stands for, with its value or exception."""
+    event: Any = stored.event
+    kind = ended_as(event)
+    if kind is None:
+        raise ValueError(f"{type(event).__name__} is not an end")
+    data: Any = NO_DATA
+    saved: Saved | None = event.result
+    if event.error is not None:
+        data = load_error(event.error, stored.data)
+    elif saved is not None:
+        data = results.load(saved, stored.data)
+    return State(kind, event.state_name, event.message, data, event.at / 1_000_000).recorded()
+
+
+def load_error(info: ErrorInfo, data: bytes | None) -> BaseException:
+    """The recorded exception; a `RecordedError` stands in for one that could not be stored."""
+    if data is not None:
+        try:
+            error = pickle.loads(data)  # noqa: S301 - written by this run, read by the process that resumes it
+            if isinstance(error, BaseException):
+                return error
+        except Exception:  # noqa: S110
+            pass
+    return RecordedError(info.type, info.text)

@@ -1,0 +1,282 @@
+"""One step: replayed, or executed with retries, and recorded before anybody sees its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.authoring.futures import PenstockFuture
+from penstock.authoring.naming import render_name
+from penstock.core.context import Scope, current_scope, current_tags
+from penstock.core.decisions import Finish, Retry, TaskState, decide_task
+from penstock.core.errors import Interruption, JournalError, ResultNotSaved, RunError, TaskTimedOut, UpstreamFailed
+from penstock.core.events import ErrorInfo, Saved, Step, now_us
+from penstock.core.retry import delay_before
+from penstock.core.states import NO_DATA, State, StateType
+from penstock.engine.arguments import needs_a_look, resolved
+from penstock.engine.failures import error_info, is_timeout, text_of, type_name
+from penstock.engine.fingerprints import fingerprints
+from penstock.engine.hooks import run_hooks
+from penstock.engine.live import LiveRun, RunInfo
+from penstock.engine.logs import Printing, engine_logger
+from penstock.engine.outcome import Path
+from penstock.engine.replay import state_of
+from penstock.engine.waits import Call, Commit, Sleep
+
+_COMPLETED, _FAILED = StateType.COMPLETED, StateType.FAILED
+
+
+class StepCall:
+    """One call of a task: its number is drawn when the call is made, so that concurrency cannot change it."""
+
+    __slots__ = ("args", "invoke", "kwargs", "live", "scope", "step", "task", "tags", "wait_for")
+
+    def __init__(
+        self, live: LiveRun, scope: Scope, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any
+    ) -> None:
+        key, ordinal = scope.next_key(task.name)
+        self.live = live
+        self.scope = scope
+        self.task = task
+        self.args = args
+        self.kwargs = kwargs
+        self.wait_for = wait_for
+        self.invoke: Any = None
+        around = current_tags.get()
+        self.tags = tuple(sorted(task.tags | around)) if around else task.sorted_tags
+        inputs = fingerprints(task.positional, args, kwargs) if args or kwargs else {}
+        self.step = Step(key, task.name, task.name, ordinal, scope.key, self.tags, inputs)
+
+    @property
+    def id(self) -> str:
+        """Id of the task run; also the idempotency key to hand to outside systems."""
+        return f"{self.live.id}/{self.step.key}"
+
+
+def recorded_state(call: StepCall) -> State | TaskState | None:
+    """The recorded end of this call; or what is known of an unfinished one; or None.
+
+    Raises:
+        ReplayDiverged: the flow does not follow its record.
+        ResultUnavailable: the recorded value cannot be read back.
+    """
+    live = call.live
+    if live.replay is None:
+        return None
+    found = live.replay.find(call.step)
+    if found is None:
+        return None
+    if not found.state.ended:
+        key = found.state.step.key
+        return TaskState(_with_key(call.step, key), attempt=found.state.attempt)
+    if found.earlier and found.state.type is not _COMPLETED:
+        return TaskState(_with_key(call.step, f"{call.step.key}~{found.generation + 1}"))
+    return state_of(found.stored, live.results)
+
+
+def _with_key(step: Step, key: str) -> Step:
+    return Step(key, step.name, step.task, step.ordinal, step.parent, step.tags, step.inputs)
+
+
+def run_task(call: StepCall) -> Path[State]:
+    """Run one step to its final state. User errors become states; interruptions and journal errors are raised."""
+    live = call.live
+    if live.interrupted.is_set():
+        live.check_interrupted()
+    known = recorded_state(call) if live.replay is not None else None
+    if type(known) is State:
+        return known
+    state = known if known is not None else TaskState(call.step)
+    args, kwargs = call.args, call.kwargs
+    if call.wait_for is not None or needs_a_look(args, kwargs):
+        try:
+            if call.wait_for is not None:
+                resolved(call.wait_for)
+            args = tuple([resolved(value) for value in args])
+            kwargs = {name: resolved(value) for name, value in kwargs.items()}
+        except UpstreamFailed as error:
+            outcome = State(_FAILED, "NotReady", error.message, error)
+            yield from finish_step(call, state, outcome, now_us())
+            return outcome
+    if call.task.task_run_name is not None:
+        state = _named(call, state, args, kwargs)
+    return (yield from _execute(call, state, args, kwargs))
+
+
+def _named(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskState:
+    step = state.step
+    task = call.task
+    name = render_name(task.task_run_name, task.parameters(args, kwargs), f"task {task.name!r}")
+    return TaskState(
+        Step(step.key, name, step.task, step.ordinal, step.parent, step.tags, step.inputs), attempt=state.attempt
+    )
+
+
+def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Path[State]:
+    live, task = call.live, call.task
+    scope = Scope(live, state.step.key)
+    token = current_scope.set(scope)
+    try:
+        while True:
+            started = now_us()
+            state = live.recorder.begin(state, started)
+            scope.info = (call, state, started, args, kwargs)
+            if task.on_running_hooks:
+                yield from run_hooks(task.on_running_hooks, task, info_of(call, state), State(StateType.RUNNING))
+            try:
+                value = yield _call_of(call, args, kwargs)
+            except Exception as error:
+                if isinstance(error, (JournalError, RunError)) and live.recorder.broken:
+                    raise
+                outcome = failed_state(error, "Task run")
+            except BaseException as error:
+                yield from _unwind(call, state, error, started)
+                raise
+            else:
+                outcome = _state_of_value(value)
+            if outcome.type is _COMPLETED or not _may_retry(call, state, outcome):
+                break
+            delay = delay_before(state.attempt, task.retries, task.retry_delay_seconds, task.retry_jitter_factor)
+            state = yield from _retry(call, state, outcome, delay)
+            scope.reset()
+        outcome = yield from finish_step(call, state, outcome, started)
+    finally:
+        current_scope.reset(token)
+    hooks = task.on_completion_hooks if outcome.type is _COMPLETED else task.on_failure_hooks
+    if hooks and outcome.type is not StateType.CANCELLED:
+        yield from run_hooks(hooks, task, info_of(call, state), outcome)
+    return outcome
+
+
+def _call_of(call: StepCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    task = call.task
+    prints = task.log_prints if task.log_prints is not None else call.live.flow.log_prints
+    fn = Printing(task.fn, task.isasync) if prints else task.fn
+    seconds = task.timeout_seconds
+    if seconds is None:
+        return Call(fn, args, kwargs, None, None, call.invoke)
+    late = TaskTimedOut(f"Task run exceeded timeout of {float(seconds)} second(s)")
+    return Call(fn, args, kwargs, seconds, late, call.invoke)
+
+
+def _state_of_value(value: Any) -> State:
+    if type(value) is PenstockFuture:
+        value.wait()
+        value = value.state
+    if type(value) is State and value.is_final():
+        return value
+    return State(_COMPLETED, None, None, value, 0.0)
+
+
+def failed_state(error: BaseException, what: str) -> State:
+    """The Failed state an exception makes: named TimedOut when time was up."""
+    if isinstance(error, TimeoutError) and is_timeout(error):
+        own = getattr(error, "message", None)
+        return State(_FAILED, "TimedOut", own or f"{what} failed due to timeout: {error!r}", error)
+    colon = ":" if what == "Flow run" else ""
+    return State(_FAILED, None, f"{what} encountered an exception{colon} {type_name(error)}: {text_of(error)}", error)
+
+
+def _may_retry(call: StepCall, state: TaskState, outcome: State) -> bool:
+    task = call.task
+    if outcome.type is not _FAILED or state.attempt > task.retries or call.live.interrupted.is_set():
+        return False
+    condition = task.retry_condition_fn
+    if condition is None:
+        return True
+    try:
+        return bool(condition(task, info_of(call, state), outcome))
+    except Exception as error:
+        engine_logger().warning("The retry condition of %s raised %r; it is not retried.", state.step.key, error)
+        return False
+
+
+def _retry(call: StepCall, state: TaskState, outcome: State, delay: float) -> Path[TaskState]:
+    live = call.live
+    error = outcome.data if isinstance(outcome.data, BaseException) else None
+    info = error_info(error)[0] if error is not None else None
+    event = decide_task(state, Retry(now_us(), delay, info))
+    state = yield Commit(live.remote, live.recorder.record, state, event)
+    if delay > 0:
+        yield Sleep(delay, live.interrupted)
+    live.check_interrupted()
+    return state
+
+
+def outcome_record(
+    call: StepCall, state: TaskState, outcome: State
+) -> tuple[Saved | None, ErrorInfo | None, bytes | None]:
+    """What is recorded of a step's outcome: the saved value, or the exception, and their bytes."""
+    value = outcome._data
+    if isinstance(value, BaseException):
+        info, data = error_info(value)
+        return None, info, data
+    if value is NO_DATA and outcome.type is not _COMPLETED:
+        return None, None, None
+    try:
+        saved, data = call.live.results.save(None if value is NO_DATA else value)
+    except ResultNotSaved as problem:
+        engine_logger().warning(
+            "%s: %s If this run is resumed, it cannot go past this step.", state.step.key, problem.message
+        )
+        return Saved("none"), None, None
+    return saved, None, data
+
+
+def finish_step(
+    call: StepCall, state: TaskState, outcome: State, started: int, child: str | None = None
+) -> Path[State]:
+    """Record the end of a step. Only then may anybody see its outcome."""
+    live = call.live
+    result, error, data = outcome_record(call, state, outcome)
+    at = now_us()
+    outcome.timestamp = at / 1_000_000
+    name = outcome.name if outcome.name != outcome.type.word else None
+    command = Finish(at, outcome.type, name, outcome.message, result, error, started, child)
+    if live.remote:
+        yield Commit(True, live.recorder.finish, state, command, data)
+    else:
+        live.recorder.finish(state, command, data)
+    return outcome.recorded()
+
+
+def _unwind(call: StepCall, state: TaskState, error: BaseException, started: int) -> Path[None]:
+    """A step that something stronger than an exception ended: on record if the journal still takes it."""
+    live = call.live
+    kind = StateType.CANCELLED if isinstance(error, Interruption) else StateType.CRASHED
+    if type(error).__name__ == "CancelledError":
+        kind = StateType.CANCELLED
+    outcome = State(kind, None, aborted_message(error), error)
+    try:
+        yield from finish_step(call, state, outcome, started)
+    except (Exception, Interruption):
+        return
+    task = call.task
+    hooks = task.on_crashed_hooks if kind is StateType.CRASHED else task.on_cancellation_hooks
+    if hooks:
+        yield from run_hooks(hooks, task, info_of(call, state), outcome)
+
+
+def aborted_message(error: BaseException) -> str:
+    """Why something ended without an exception of its own."""
+    if isinstance(error, Interruption):
+        return error.reason
+    if isinstance(error, KeyboardInterrupt):
+        return "Execution was aborted by an interrupt signal."
+    if isinstance(error, SystemExit):
+        return f"Execution was aborted by Python system exit call (code {error.code!r})."
+    return f"Execution was aborted by {type_name(error)}: {text_of(error)}"
+
+
+def info_of(call: StepCall, state: TaskState) -> RunInfo:
+    """What hooks and the runtime are told about a task run."""
+    live = call.live
+    return RunInfo(
+        id=call.id,
+        name=state.step.name,
+        task_key=state.step.task,
+        dynamic_key=state.step.key,
+        run_count=state.attempt,
+        tags=list(state.step.tags),
+        flow_run_id=live.id,
+        start_time=state.started,
+    )

@@ -1,0 +1,126 @@
+"""The things that take time: calling user code, waiting before a retry, waiting for other steps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from penstock.engine.deadlines import call_within
+from penstock.engine.outcome import Wait
+
+
+class Call(Wait):
+    """Call user code.
+
+    Args:
+        timeout: seconds, and the exception that says they are over.
+        invoke: how to call it if not directly (the runner's way, for a submitted task).
+    """
+
+    __slots__ = ("args", "fn", "invoke", "kwargs", "late", "seconds")
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seconds: float | None = None,
+        late: BaseException | None = None,
+        invoke: Callable[..., Any] | None = None,
+    ) -> None:
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        self.seconds = seconds
+        self.late = late
+        self.invoke = invoke
+
+    def block(self) -> Any:
+        """In this thread (or in the runner's process, which keeps the time itself)."""
+        if self.invoke is not None:
+            return self.invoke(self.fn, self.args, self.kwargs, self.seconds, self.late)
+        if self.seconds is None or self.late is None:
+            return self.fn(*self.args, **self.kwargs)
+        return call_within(self.seconds, self.late, self.fn, *self.args, **self.kwargs)
+
+    async def pause(self) -> Any:
+        """Awaited on this loop."""
+        import asyncio  # noqa: PLC0415 - costs 25 ms, and sync flows never need it
+
+        if self.seconds is None or self.late is None:
+            return await self.fn(*self.args, **self.kwargs)
+        timer = asyncio.timeout(self.seconds)
+        try:
+            async with timer:
+                value = await self.fn(*self.args, **self.kwargs)
+        except TimeoutError:
+            if timer.expired():
+                raise self.late from None
+            raise
+        return value
+
+
+class Sleep(Wait):
+    """Wait some seconds, or until the run is interrupted."""
+
+    __slots__ = ("interrupted", "seconds")
+
+    def __init__(self, seconds: float, interrupted: threading.Event) -> None:
+        self.seconds = seconds
+        self.interrupted = interrupted
+
+    def block(self) -> None:
+        """Sleep in this thread."""
+        self.interrupted.wait(self.seconds)
+
+    async def pause(self) -> None:
+        """Sleep on the loop, looking up now and then."""
+        import asyncio  # noqa: PLC0415
+        import time  # noqa: PLC0415
+
+        end = time.monotonic() + self.seconds
+        while not self.interrupted.is_set() and (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 0.2))
+
+
+class Futures(Wait):
+    """Wait for other steps to end."""
+
+    __slots__ = ("futures",)
+
+    def __init__(self, futures: Iterable[Any]) -> None:
+        self.futures = futures
+
+    def block(self) -> None:
+        """Block this thread (a worker helps out meanwhile)."""
+        for future in self.futures:
+            future.wait()
+
+    async def pause(self) -> None:
+        """Await them."""
+        for future in self.futures:
+            await future.wait_async()
+
+
+class Commit(Wait):
+    """Commit to a journal that is across a network, without holding up an event loop."""
+
+    __slots__ = ("args", "remote", "write")
+
+    def __init__(self, remote: bool, write: Callable[..., Any], *args: Any) -> None:
+        self.remote = remote
+        self.write = write
+        self.args = args
+
+    def block(self) -> Any:
+        """Commit in this thread."""
+        return self.write(*self.args)
+
+    async def pause(self) -> Any:
+        """Commit on another thread if it takes long."""
+        if not self.remote:
+            return self.write(*self.args)
+        import asyncio  # noqa: PLC0415
+
+        return await asyncio.to_thread(self.write, *self.args)

@@ -1,0 +1,18 @@
+"""Every error Penstock raises, with Prefect's names for those that have one there."""
+
+from penstock.core.errors import *  # noqa: F403
+from penstock.core.errors import (
+    MappingError,
+    MissingContext,
+    ParameterError,
+    PenstockError,
+    TaskTimedOut,
+    UpstreamFailed,
+)
+
+PrefectException = PenstockError
+MissingContextError = MissingContext
+MappingLengthMismatch = MappingMissingIterable = MappingError
+ParameterTypeError = ParameterBindError = ParameterError
+TaskRunTimeoutError = TaskTimedOut
+UpstreamTaskError = UpstreamFailed

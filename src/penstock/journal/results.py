@@ -1,0 +1,236 @@
+"""Results: small ones inline in the record, large ones and frames by reference in a folder.
+
+A file is named by the BLAKE2b digest of its content and appears whole or not at all (written aside, then renamed).
+The serializer is named in the record. What JSON gives back exactly is stored as JSON, frames as Arrow IPC, and the
+rest as a pickle, which only the process that runs the flow ever loads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock.core.errors import JournalFull, JournalReadOnly, ResultNotSaved, ResultUnavailable
+from penstock.core.events import Saved
+from penstock.core.extras import require
+from penstock.core.ports import ResultStore
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_SCALARS = frozenset({int, str, bool, type(None)})
+_WALK_LIMIT = 100_000
+SAFE_SERIALIZERS = frozenset({"json"})
+"""What a server may load: these cannot run code."""
+
+
+def is_exactly_json(value: Any, _depth: int = 0, _budget: list[int] | None = None) -> bool:
+    """True when JSON gives the same value back, types included (no tuples, no NaN, text keys only)."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return kind is not int or -(2**63) <= value < 2**64
+    if kind is float:
+        return math.isfinite(value)
+    if kind is not list and kind is not dict:
+        return False
+    budget = _budget if _budget is not None else [_WALK_LIMIT]
+    budget[0] -= len(value)
+    if budget[0] < 0 or _depth > 64:
+        return False
+    if kind is dict:
+        if any(type(key) is not str for key in value):
+            return False
+        value = value.values()
+    kinds = set(map(type, value))
+    if kinds <= {str, bool, type(None)}:
+        return True
+    return all(is_exactly_json(item, _depth + 1, budget) for item in value)
+
+
+class FileResultStore(ResultStore):
+    """Results in records and in a folder.
+
+    Args:
+        folder: made when first needed.
+        inline_bytes: larger values go to the folder.
+        sync: fsync files before they are referred to (durability = "full").
+    """
+
+    def __init__(self, folder: Path, *, inline_bytes: int = 16_384, sync: bool = False) -> None:
+        self.folder = folder
+        self.inline_bytes = inline_bytes
+        self.sync = sync
+
+    def save(self, value: Any) -> tuple[Saved, bytes | None]:
+        """See `ResultStore.save`."""
+        serializer, data = self._serialize(value)
+        size = len(data)
+        if size <= self.inline_bytes:
+            return Saved(serializer, size), data
+        return Saved(serializer, size, self._write(data)), None
+
+    def load(self, saved: Saved, data: bytes | None) -> Any:
+        """See `ResultStore.load`."""
+        if saved.serializer == "none":
+            raise ResultUnavailable(
+                "This value could not be saved when it was recorded.",
+                hint="return plain data, or make connections and clients inside the tasks that use them",
+            )
+        if saved.ref is not None:
+            data = self._read(saved.ref)
+        if data is None:
+            raise ResultUnavailable("The record holds no bytes for this value.")
+        try:
+            return _load_bytes(saved.serializer, data)
+        except ResultUnavailable:
+            raise
+        except Exception as error:
+            raise ResultUnavailable(
+                f"A recorded {saved.serializer} value of {saved.size} bytes cannot be read back: {error!r}",
+                hint="the classes it is made of must be importable as they were when it was recorded",
+            ) from error
+
+    def _serialize(self, value: Any) -> tuple[str, bytes]:
+        if value is None:
+            return "json", b"null"
+        if is_exactly_json(value):
+            try:
+                return "json", _encode(value)
+            except (ValueError, TypeError, OverflowError):  # lone surrogates
+                pass
+        frame = _frame_bytes(value)
+        if frame is not None:
+            return frame
+        try:
+            data = pickle.dumps(value, protocol=5)
+            if b"__main__" not in data:
+                return "pickle", data
+        except Exception:  # noqa: S110 - cloudpickle takes more, and says why if it does not
+            pass
+        try:
+            import cloudpickle  # noqa: PLC0415
+
+            return "cloudpickle", cloudpickle.dumps(value, protocol=5)
+        except Exception as error:
+            raise ResultNotSaved(
+                f"A value of type {type(value).__name__} cannot be saved: {type(error).__name__}: {error}",
+                hint="return plain data, or make connections and clients inside the tasks that use them",
+            ) from error
+        except RecursionError as error:
+            raise ResultNotSaved(f"A value of type {type(value).__name__} is nested too deeply to save.") from error
+
+    def _path(self, ref: str) -> Path:
+        return self.folder / ref[:2] / ref[2:]
+
+    def _write(self, data: bytes) -> str:
+        ref = hashlib.blake2b(data, digest_size=20).hexdigest()
+        path = self._path(ref)
+        if path.exists():
+            return ref
+        aside = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(aside, "wb") as file:
+                file.write(data)
+                if self.sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(aside, path)
+            if self.sync:
+                _sync_folder(path.parent)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            if error.errno == 28:
+                raise JournalFull(f"The disk is full: a result of {len(data):,} bytes was not saved.") from error
+            raise JournalReadOnly(f"A result cannot be written to {self.folder}: {error.strerror}.") from error
+        return ref
+
+    def _read(self, ref: str) -> bytes:
+        try:
+            data = self._path(ref).read_bytes()
+        except OSError as error:
+            raise ResultUnavailable(
+                f"The result file {ref[:12]}... is not in {self.folder}: {error.strerror}.",
+                hint="results live beside the journal (PENSTOCK_HOME/results); bring that folder along",
+            ) from error
+        if hashlib.blake2b(data, digest_size=20).hexdigest() != ref:
+            raise ResultUnavailable(
+                f"The result file {ref[:12]}... is damaged (its content does not match its name).",
+                hint="fork the run from the step that made it: penstock runs fork ID --from STEP",
+            )
+        return data
+
+    def sweep(self, used: set[str]) -> int:
+        """Delete files no record refers to (older than an hour, so that none is about to be); returns the count."""
+        import time  # noqa: PLC0415
+
+        removed = 0
+        for path in self.folder.glob("??/*"):
+            if path.parent.name + path.name.split(".")[0] in used and not path.name.endswith(".part"):
+                continue
+            if time.time() - path.stat().st_mtime > 3600:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _frame_bytes(value: Any) -> tuple[str, bytes] | None:
+    package = type(value).__module__.split(".")[0]
+    if package == "polars" and hasattr(value, "write_ipc"):
+        import io  # noqa: PLC0415
+
+        buffer = io.BytesIO()
+        try:
+            value.write_ipc(buffer, compression="zstd")
+        except Exception:
+            return None
+        return "arrow.polars", buffer.getvalue()
+    if package not in ("pandas", "pyarrow") or type(value).__name__ not in ("DataFrame", "Table"):
+        return None
+    arrow = sys.modules.get("pyarrow")
+    if arrow is None and package == "pandas":
+        try:
+            import pyarrow as arrow  # noqa: PLC0415
+        except ImportError:
+            return None
+    try:
+        table = arrow.Table.from_pandas(value) if package == "pandas" else value  # type: ignore[union-attr]
+        if package == "pandas" and not table.to_pandas().equals(value):
+            return None
+        sink = arrow.BufferOutputStream()  # type: ignore[union-attr]
+        with arrow.ipc.new_file(sink, table.schema) as writer:  # type: ignore[union-attr]
+            writer.write_table(table)
+    except Exception:
+        return None
+    return f"arrow.{'pandas' if package == 'pandas' else 'table'}", sink.getvalue().to_pybytes()
+
+
+def _load_bytes(serializer: str, data: bytes) -> Any:
+    if serializer == "json":
+        return _decode(data)
+    if serializer in ("pickle", "cloudpickle"):
+        return pickle.loads(data)  # noqa: S301 - written by this project's own runs, read only by the one resuming
+    if serializer == "arrow.polars":
+        import io  # noqa: PLC0415
+
+        return require("polars", "data").read_ipc(io.BytesIO(data), memory_map=False)
+    if serializer in ("arrow.pandas", "arrow.table"):
+        table = require("pyarrow", "data").ipc.open_file(data).read_all()
+        return table.to_pandas() if serializer == "arrow.pandas" else table
+    raise ResultUnavailable(
+        f"This Penstock does not know the serializer {serializer!r}.", hint="upgrade Penstock to the version that ran it"
+    )

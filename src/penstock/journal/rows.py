@@ -1,0 +1,38 @@
+"""Rows of the journal's tables as the structs people read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from penstock.core.events import Event
+from penstock.core.model import Run, TaskRun
+
+_dict = msgspec.json.Decoder(dict[str, Any]).decode
+_tags = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def run_of(row: Mapping[str, Any]) -> Run:
+    """A row of `runs`."""
+    values = dict(row)
+    values["parameters"] = _dict(values["parameters"])
+    values["tags"] = _tags(values["tags"])
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    return Run(**values)
+
+
+def task_run_of(row: Mapping[str, Any]) -> TaskRun:
+    """A row of `task_runs`."""
+    values = dict(row)
+    values["tags"] = _tags(values["tags"])
+    return TaskRun(**values)
+
+
+def result_refs(event: Event) -> Iterator[str]:
+    """References into the result store that an event holds."""
+    for field in ("result", "parameters"):
+        saved = getattr(event, field, None)
+        if saved is not None and getattr(saved, "ref", None):
+            yield saved.ref

@@ -1,0 +1,31 @@
+"""The layout of the journal's tables this Penstock works with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from penstock.core.errors import JournalOutdated, JournalTooNew
+
+HEAD = "0001"
+"""The newest migration. A test holds it equal to the head of the migrations folder."""
+
+KNOWN = ("0001",)
+
+
+def schema_sql(dialect: str) -> str:
+    """The tables as the migrations leave them, so that a new journal needs no migration run."""
+    return Path(__file__).with_name(f"schema.{dialect}.sql").read_text()
+
+
+def check_version(found: str, where: str) -> None:
+    """Accept the current layout only.
+
+    Raises:
+        JournalOutdated: it must be upgraded first.
+        JournalTooNew: it was written by a newer Penstock.
+    """
+    if found == HEAD:
+        return
+    if found in KNOWN:
+        raise JournalOutdated(f"The journal {where} has layout {found}; this Penstock needs {HEAD}.")
+    raise JournalTooNew(f"The journal {where} has layout {found}, which this Penstock ({HEAD}) does not know.")
