@@ -11,6 +11,7 @@ The PostgreSQL topic takes its server from PENSTOCK_TEST_POSTGRES_URL. Quick and
 """
 
 import argparse
+import dataclasses
 import datetime
 import os
 import sys
@@ -48,9 +49,7 @@ def _run(options: argparse.Namespace, known: dict[str, Environment], every: list
     names = {contender.name for contender in every}
     unknown = sorted(set(options.only) - names)
     if unknown:
-        raise SystemExit(
-            f"No contender is called {', '.join(unknown)}. There are: {', '.join(sorted(names))}."
-        )
+        raise SystemExit(f"No contender is called {', '.join(unknown)}. There are: {', '.join(sorted(names))}.")
     wanted = [contender for contender in every if not options.only or contender.name in options.only]
     session = Session(
         known,
@@ -69,15 +68,13 @@ def _run(options: argparse.Namespace, known: dict[str, Environment], every: list
     about: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine.describe(Path(__file__).parent),
-        "versions": {
-            name: v for env in sorted(used) for name, v in environments.versions(known[env]).items()
-        },
+        "versions": {name: v for env in sorted(used) for name, v in environments.versions(known[env]).items()},
     }
     try:
         for name in options.topic or TOPICS:
             print(f"{name}:", flush=True)
-            table = measure(session, TOPICS[name], taking_part)
-            for contender in wanted:
+            table = measure(session, TOPICS[name], _named(name, known, taking_part))
+            for contender in _named(name, known, wanted):
                 if contender.name in absent and name in contender.topics:
                     table.note(contender, f"left out: {absent[contender.name]}")
             draft = options.quick or bool(options.only)
@@ -85,6 +82,13 @@ def _run(options: argparse.Namespace, known: dict[str, Environment], every: list
             print(f"written: {path.relative_to(ROOT)}", flush=True)
     finally:
         session.close()
+
+
+def _named(topic: str, known: dict[str, Environment], those: list[Contender]) -> list[Contender]:
+    """Return contenders under the names that suit a topic: an import is the package's, whatever it then runs."""
+    if topic != "import":
+        return those
+    return [dataclasses.replace(one, label=known[one.environment].label, notes={}) for one in those]
 
 
 def _make_environments(known: dict[str, Environment], wanted: list[Contender]) -> dict[str, str]:
@@ -102,20 +106,12 @@ def _make_environments(known: dict[str, Environment], wanted: list[Contender]) -
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short round, written as a draft")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="measure these contenders alone"
-    )
-    parser.add_argument(
-        "--topic", nargs="+", default=[], choices=list(TOPICS), help="measure these topics alone"
-    )
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="measure these contenders alone")
+    parser.add_argument("--topic", nargs="+", default=[], choices=list(TOPICS), help="measure these topics alone")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of a full run (default: 5)")
-    parser.add_argument(
-        "--render", action="store_true", help="measure nothing; write the page from the results"
-    )
+    parser.add_argument("--render", action="store_true", help="measure nothing; write the page from the results")
     return parser.parse_args()
 
 

@@ -51,9 +51,7 @@ DAG_OF_TOPIC = described(sys.argv[1])
 def main() -> None:
     topic = sys.argv[1]
     if topic == "prepare":
-        subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
         report()
         return
     started = perf_counter()

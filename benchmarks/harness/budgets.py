@@ -29,9 +29,7 @@ class Budget:
         return shown, "met" if met else "**NOT met**"
 
 
-def _seconds(
-    topic: str, metric: str, contender: str, size: int | None = None
-) -> Callable[[Results], Reading]:
+def _seconds(topic: str, metric: str, contender: str, size: int | None = None) -> Callable[[Results], Reading]:
     def read(results: Results) -> Reading:
         value = median(row_of(results.get(topic), contender, size), metric)
         return None if value is None else (value, duration(value))
@@ -39,13 +37,9 @@ def _seconds(
     return read
 
 
-def _quotient(
-    topic: str, above: tuple[str, int, str], below: tuple[str, int, str]
-) -> Callable[[Results], Reading]:
+def _quotient(topic: str, above: tuple[str, int, str], below: tuple[str, int, str]) -> Callable[[Results], Reading]:
     def read(results: Results) -> Reading:
-        values = [
-            median(row_of(results.get(topic), name, size), metric) for name, size, metric in (above, below)
-        ]
+        values = [median(row_of(results.get(topic), name, size), metric) for name, size, metric in (above, below)]
         if values[0] is None or not values[1]:
             return None
         return values[0] / values[1], ratio(values[0], values[1])
@@ -79,9 +73,7 @@ BUDGETS = (
     Budget("`import penstock`: at most 60 ms", _seconds("import", "seconds", "penstock"), 0.060),
     Budget("hello, fresh process, durable: at most 150 ms", _seconds("hello", "seconds", "penstock"), 0.150),
     Budget("sequential task at 1,000: at most 80 µs", _seconds("sequential", TASK, "penstock", 1_000), 80e-6),
-    Budget(
-        "sequential task at 10,000: at most 80 µs", _seconds("sequential", TASK, "penstock", 10_000), 80e-6
-    ),
+    Budget("sequential task at 10,000: at most 80 µs", _seconds("sequential", TASK, "penstock", 10_000), 80e-6),
     Budget(
         "sequential task at 1,000: at most 4 bare SQLite commits",
         _quotient("sequential", ("penstock", 1_000, TASK), ("floor", 1_000, TASK)),

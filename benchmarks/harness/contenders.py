@@ -70,15 +70,11 @@ def load(path: Path = BENCHMARKS / "peers.toml") -> tuple[dict[str, Environment]
     """Read the environments and the contenders."""
     with path.open("rb") as file:
         document = tomllib.load(file)
-    environments = {
-        name: Environment(name=name, **_tuples(table)) for name, table in document["environment"].items()
-    }
+    environments = {name: Environment(name=name, **_tuples(table)) for name, table in document["environment"].items()}
     contenders = [_contender(table) for table in document["contender"]]
     for contender in contenders:
         if contender.environment not in environments:
-            raise SystemExit(
-                f"peers.toml: {contender.name} names an unknown environment {contender.environment!r}"
-            )
+            raise SystemExit(f"peers.toml: {contender.name} names an unknown environment {contender.environment!r}")
     return environments, contenders
 
 

@@ -60,9 +60,7 @@ class Place:
         """
         return self.execute([str(SCRIPTS / self.contender.script), *arguments], limit=limit, fatal=fatal)
 
-    def execute(
-        self, arguments: list[str], *, limit: float, fatal: bool = False, silent: bool = False
-    ) -> Answer:
+    def execute(self, arguments: list[str], *, limit: float, fatal: bool = False, silent: bool = False) -> Answer:
         """Run the interpreter with arguments; `silent` programs owe no answer."""
         log = self.home / "bench.log"
         with log.open("wb") as output:

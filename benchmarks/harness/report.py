@@ -112,11 +112,7 @@ def _losses(results: Results) -> str:
             if row["floor"] or mine or value is None or own is None or value >= own:
                 continue
             tasks = f" at {row['size']:,} tasks" if row["size"] > 1 else ""
-            shown = (
-                f"{duration(value)} to Penstock's {duration(own)}"
-                if topic != "kill"
-                else f"{value:g} to {own:g}"
-            )
+            shown = f"{duration(value)} to Penstock's {duration(own)}" if topic != "kill" else f"{value:g} to {own:g}"
             lines.append(f"- {topic}{tasks}: {row['label']}, {shown}{_recorded_words(row)}")
     heading = ["## Where Penstock is not first", ""]
     return "\n".join(
@@ -139,15 +135,16 @@ def _section(result: Result) -> str:
     topic = result["topic"]
     columns = COLUMNS[topic]
     lines = [f"## {TITLES[topic]}", "", METHODS[topic]]
-    if topic == "postgres":
-        server = result["postgres"]
+    server = result.get("postgres")
+    if server:
         lines += [
             f"PostgreSQL {server['version']}, fsync {server['fsync']}, synchronous_commit "
             f"{server['synchronous_commit']}.",
             "",
         ]
-    lines.append("| " + " | ".join(["contender", *columns]) + " |")
-    lines.append("|---" * (len(columns) + 1) + "|")
+    if result["rows"]:
+        lines.append("| " + " | ".join(["contender", *columns]) + " |")
+        lines.append("|---" * (len(columns) + 1) + "|")
     for row in sorted(result["rows"], key=lambda row: (row["size"], median(row, result["primary"]))):
         name = f"**{row['label']}**" if row["contender"].startswith("penstock") else row["label"]
         taken = len(row["metrics"][result["primary"]]["values"])
@@ -180,7 +177,15 @@ def _times_penstock(_: Result, row: Result) -> str:
 
 
 def _times_bare(result: Result, row: Result) -> str:
-    base = median(row_of(result, row["bare"], row["size"]), result["primary"])
+    return _against(result, row, row["bare"])
+
+
+def _times_python(result: Result, row: Result) -> str:
+    return _against(result, row, "floor")
+
+
+def _against(result: Result, row: Result, floor: str) -> str:
+    base = median(row_of(result, floor, row["size"]), result["primary"])
     value = median(row, result["primary"])
     return "-" if not base or value is None else ratio(value, base)
 
@@ -225,7 +230,7 @@ COLUMNS: dict[str, dict[str, Cell]] = {
     "import": {
         "time": _spread("seconds"),
         "to Penstock": _times_penstock,
-        "to bare Python": _times_bare,
+        "to bare Python": _times_python,
     },
     "hello": {
         "time": _spread("seconds"),
@@ -255,5 +260,5 @@ COLUMNS: dict[str, dict[str, Cell]] = {
         "a submitted task": _spread("submitted_seconds"),
         **RECORDED,
     },
-    "kill": {"steps repeated": _repeats, "continued by": _how, "in": _spread("seconds")},
+    "kill": {"steps repeated": _repeats, "continued by": _how, "continuing took": _spread("seconds")},
 }

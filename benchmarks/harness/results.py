@@ -24,14 +24,8 @@ def result_of(table: Table, session: Session, about: dict[str, Any]) -> Result:
         "notes": {row.contender.label: row.contender.note(table.topic.name) for row in table.rows},
         "exceptions": table.exceptions,
     }
-    if table.topic.name == "import":
-        found["notes"] = {}
-        for row, measured in zip(found["rows"], table.rows, strict=True):
-            row["label"] = session.environments[measured.contender.environment].label
     if table.topic.name == "hello":
-        found["preparing_seconds"] = {
-            row.contender.name: session.prepared[row.contender.name] for row in table.rows
-        }
+        found["preparing_seconds"] = {row.contender.name: session.prepared[row.contender.name] for row in table.rows}
     if table.topic.name == "postgres":
         found["postgres"] = session.postgres_server
     return found

@@ -48,9 +48,7 @@ class _Rounds:
         self.table = Table(topic)
         self.count = min(session.rounds, topic.most_rounds)
         self.rows: dict[Key, Row] = {
-            (one.name, size): Row(one, size)
-            for one in contenders
-            for size in topic.sizes_for(one, quick=session.quick)
+            (one.name, size): Row(one, size) for one in contenders for size in topic.sizes_for(one, quick=session.quick)
         }
         self.dropped: set[Key] = set()
 
@@ -92,9 +90,7 @@ class _Rounds:
     def _expected_seconds(self, row: Row) -> float:
         """Return how long a size will take, judged by the contender's time at the size before."""
         name = row.contender.name
-        smaller = [
-            size for (of, size), one in self.rows.items() if of == name and size < row.size and one.samples
-        ]
+        smaller = [size for (of, size), one in self.rows.items() if of == name and size < row.size and one.samples]
         if self.topic.primary != "task_seconds" or not smaller:
             return 0.0
         return row.size * self.rows[name, max(smaller)].median("task_seconds")

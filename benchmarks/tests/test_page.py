@@ -87,6 +87,13 @@ def test_a_failure_reaches_the_page() -> None:
     assert "- X: failed in round 1: no" in report.render(results)
 
 
+def test_a_topic_that_nobody_took_part_in_says_why() -> None:
+    results = result("postgres")
+    results["postgres"]["exceptions"].append({"contender": "x", "label": "X", "reason": "left out: no server"})
+    results["postgres"]["postgres"] = {}
+    assert "- X: left out: no server" in report.render(results)
+
+
 def test_reasons_tell_nothing_of_the_machine() -> None:
     assert harmless("no https://host.example/simple for /home/me/a.b/c") == "no (address) for (path)"
 

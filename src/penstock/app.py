@@ -90,7 +90,7 @@ def _from_pyproject(start: Path) -> dict[str, object]:
         text = file.read_text(encoding="utf-8", errors="replace")
         if "tool.penstock" not in text:
             return {}
-        import tomllib  # noqa: PLC0415 - most projects have no such table
+        import tomllib
 
         try:
             table = tomllib.loads(text).get("tool", {}).get("penstock", {})
@@ -117,7 +117,11 @@ class Penstock:
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, journal: Journal | None = None, results: ResultStore | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        journal: Journal | None = None,
+        results: ResultStore | None = None,
     ) -> None:
         self.settings = settings or load_settings()
         self.home = Path(self.settings.home)
@@ -170,7 +174,8 @@ def open_journal(settings: Settings) -> Journal:
     if url.startswith("sqlite:///"):
         return SqliteJournal(Path(url.removeprefix("sqlite:///")), full=full)
     raise ConfigurationError(
-        f"database_url {url.split('@')[-1]!r} is not understood.", hint="use postgresql://USER@HOST:PORT/DATABASE"
+        f"database_url {url.split('@')[-1]!r} is not understood.",
+        hint="use postgresql://USER@HOST:PORT/DATABASE",
     )
 
 

@@ -2,7 +2,6 @@
 
 from penstock.core.errors import *  # noqa: F403
 from penstock.core.errors import (
-    MappingError,
     MissingContext,
     ParameterError,
     PenstockError,
@@ -12,7 +11,6 @@ from penstock.core.errors import (
 
 PrefectException = PenstockError
 MissingContextError = MissingContext
-MappingLengthMismatch = MappingMissingIterable = MappingError
 ParameterTypeError = ParameterBindError = ParameterError
 TaskRunTimeoutError = TaskTimedOut
 UpstreamTaskError = UpstreamFailed

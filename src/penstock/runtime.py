@@ -6,4 +6,3 @@
 from penstock.engine.runtime import deployment, flow_run, task_run
 
 __all__ = ["deployment", "flow_run", "task_run"]
-

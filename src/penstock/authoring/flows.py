@@ -14,6 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from penstock.authoring.naming import NameTemplate, display_name
 from penstock.authoring.options import (
     Hook,
+    checked_delays,
     checked_function,
     checked_hooks,
     checked_retries,
@@ -67,7 +68,7 @@ class Flow(Generic[P, R]):
         self.version = version
         self.flow_run_name = flow_run_name
         self.retries, self.timeout_seconds = checked_retries("flow", self.name, retries, timeout_seconds)
-        self.retry_delay_seconds = retry_delay_seconds
+        self.retry_delay_seconds = checked_delays(self.name, self.retries, retry_delay_seconds, None, None)
         self.should_validate_parameters = validate_parameters
         self.log_prints = log_prints
         if isinstance(task_runner, type):
@@ -152,7 +153,9 @@ class Flow(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def __call__(self, *args: Any, return_state: bool, wait_for: Any = None, **kwargs: Any) -> Any: ...
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> Any:
         """Run the flow in this process, and give its value (a coroutine for an async flow).
 
         Args:

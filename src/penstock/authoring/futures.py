@@ -50,7 +50,7 @@ class PenstockFuture(Generic[R]):
         if help_out is not None:
             help_out()
         with self._lock:
-            if self._state is not None:
+            if self.done():
                 return
             done = self._done = self._done or threading.Event()
         done.wait(timeout)
@@ -81,7 +81,7 @@ class PenstockFuture(Generic[R]):
 
     async def wait_async(self, timeout: float | None = None) -> None:
         """`wait()` for async code: the event loop goes on."""
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         if self._state is not None:
             return
@@ -157,6 +157,8 @@ class DoneAndNotDone(NamedTuple):
 
 def wait(futures: Iterable[PenstockFuture[R]], timeout: float | None = None) -> DoneAndNotDone:
     """Wait for futures, and tell which have ended."""
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"timeout must be seconds from 0, and is {timeout!r}")
     everything = list(futures)
     deadline = None if timeout is None else time.monotonic() + timeout
     for future in everything:

@@ -7,9 +7,12 @@ from typing import Any
 
 from penstock.authoring.futures import PenstockFuture
 from penstock.core.annotations import allow_failure, quote, unmapped
-from penstock.core.errors import MappingError
+from penstock.core.errors import MappingLengthMismatch, MappingMissingIterable
+from penstock.core.states import State
 
-_WHOLE = (str, bytes, bytearray, dict)
+_WHOLE = (str, bytes, bytearray)
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _items(value: Any) -> list[Any] | None:
@@ -18,7 +21,7 @@ def _items(value: Any) -> list[Any] | None:
     if isinstance(value, allow_failure):
         inner = _items(value.value)
         return None if inner is None else [allow_failure(item) for item in inner]
-    if isinstance(value, PenstockFuture):
+    if isinstance(value, (PenstockFuture, State)):
         return _items(value.result())
     if isinstance(value, (list, tuple, set, frozenset, range)):
         return list(value)
@@ -27,14 +30,14 @@ def _items(value: Any) -> list[Any] | None:
     return list(value)
 
 
-def map_calls(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+def map_calls(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Call]:
     """Positional and keyword arguments for each call.
 
-    Lists, tuples, sets and other iterables are mapped over; texts, bytes, mappings and `unmapped(...)` are passed
+    Lists, tuples, sets, the keys of mappings and other iterables are mapped over; texts, bytes and `unmapped(...)` are passed
     whole. A future is mapped over its result, which is waited for.
 
     Raises:
-        MappingError: nothing to map over, or lengths that differ.
+        MappingMissingIterable, MappingLengthMismatch: nothing to map over, or lengths that differ.
     """
     task.parameters(args, kwargs)
     positions = [_items(value) for value in args]
@@ -42,13 +45,13 @@ def map_calls(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Itera
     lengths = {f"argument {i + 1}": len(items) for i, items in enumerate(positions) if items is not None}
     lengths |= {name: len(items) for name, items in names.items() if items is not None}
     if not lengths:
-        raise MappingError(
+        raise MappingMissingIterable(
             f"{task.name}.map() got no iterable to map over.",
             hint="pass a list for at least one argument, or use .submit() for one call",
         )
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        raise MappingError(
+        raise MappingLengthMismatch(
             f"{task.name}.map() got iterables of different lengths: {told}.",
             hint="wrap what every call should get whole in unmapped(...)",
         )
@@ -56,7 +59,7 @@ def map_calls(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Itera
     whole = [value.value if isinstance(value, unmapped) else value for value in args]
     whole_names = {name: value.value if isinstance(value, unmapped) else value for name, value in kwargs.items()}
 
-    def calls() -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    def calls() -> Iterator[Call]:
         for index in range(count):
             yield (
                 tuple(w if items is None else items[index] for w, items in zip(whole, positions, strict=True)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from penstock.core.errors import AuthoringError, UnsupportedFunction
+from penstock.core.errors import AuthoringError, BadOption, UnsupportedFunction
+from penstock.core.retry import RetryDelay
 
 Hook = Callable[..., Any]
 
@@ -80,7 +81,7 @@ def checked_hooks(kind: str, name: str, hooks: Iterable[Hook] | Hook | None) -> 
     """Hooks as a list.
 
     Raises:
-        AuthoringError: something in it is not callable.
+        BadOption: something in it is not callable.
     """
     if hooks is None:
         return []
@@ -89,7 +90,7 @@ def checked_hooks(kind: str, name: str, hooks: Iterable[Hook] | Hook | None) -> 
     found = list(hooks)
     for hook in found:
         if not callable(hook):
-            raise AuthoringError(f"{name} of a {kind} takes functions, and got {hook!r}.")
+            raise BadOption(f"{name} of a {kind} takes functions, and got {hook!r}.")
     return found
 
 
@@ -97,13 +98,13 @@ def checked_retries(kind: str, name: str, retries: int | None, timeout: float | 
     """Numbers in their range.
 
     Raises:
-        AuthoringError: a number of the wrong type or sign.
+        BadOption: a number of the wrong type or sign.
     """
     retries = 0 if retries is None else retries
     if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
-        raise AuthoringError(f"retries of {kind} {name!r} must be a whole number from 0, and is {retries!r}.")
+        raise BadOption(f"retries of {kind} {name!r} must be a whole number from 0, and is {retries!r}.")
     if timeout is not None and (not isinstance(timeout, (int, float)) or timeout < 0):
-        raise AuthoringError(f"timeout_seconds of {kind} {name!r} must be a number of seconds, and is {timeout!r}.")
+        raise BadOption(f"timeout_seconds of {kind} {name!r} must be a number of seconds, and is {timeout!r}.")
     return retries, float(timeout) if timeout is not None else None
 
 
@@ -111,13 +112,33 @@ def checked_tags(kind: str, name: str, tags: Iterable[str] | None) -> frozenset[
     """Tags as a set.
 
     Raises:
-        AuthoringError: a bare string, or something that is not text.
+        BadOption: a bare string, or something that is not text.
     """
     if tags is None:
         return frozenset()
     found = [tags] if isinstance(tags, str) else list(tags)
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in found):
-        raise AuthoringError(
+        raise BadOption(
             f"tags of {kind} {name!r} must be a list of texts, and is {tags!r}.", hint='write tags=["name"]'
         )
     return frozenset(found)
+
+
+def checked_delays(
+    name: str, retries: int, delays: RetryDelay, jitter: float | None, condition: Any
+) -> float | Sequence[float]:
+    """How long to wait before each retry: a number, or a list (a function is called with the number of retries).
+
+    Raises:
+        BadOption: delays that are no numbers from 0, a jitter below 0, a condition that cannot be called.
+    """
+    found = delays(retries) if callable(delays) else delays
+    numbers = [found] if isinstance(found, (int, float)) else list(found)
+    for number in numbers:
+        if not isinstance(number, (int, float)) or isinstance(number, bool) or number < 0:
+            raise BadOption(f"retry_delay_seconds of task {name!r} must be seconds from 0, and has {number!r}.")
+    if jitter is not None and jitter < 0:
+        raise BadOption(f"retry_jitter_factor of task {name!r} must be from 0, and is {jitter!r}.")
+    if condition is not None and not callable(condition):
+        raise BadOption(f"retry_condition_fn of task {name!r} must be a function, and is {condition!r}.")
+    return found if isinstance(found, (int, float)) else numbers

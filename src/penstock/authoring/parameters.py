@@ -29,9 +29,7 @@ _SETS = {set, frozenset, collections.abc.Set, collections.abc.MutableSet}
 _MAPPINGS = {dict, collections.abc.Mapping, collections.abc.MutableMapping}
 
 
-def bind(
-    target: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
+def bind(target: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by parameter name, defaults included.
 
     Raises:
@@ -68,9 +66,7 @@ def _binding_mistakes(
     return mistakes or [("(call)", fallback)]
 
 
-def call_arguments(
-    signature: inspect.Signature, parameters: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def call_arguments(signature: inspect.Signature, parameters: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The way back: parameters by name, as positional and keyword arguments."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
@@ -115,9 +111,9 @@ def validate(target: str, fn: Callable[..., Any], parameters: dict[str, Any]) ->
         kind = annotations[name]
         declared = signature.parameters[name].kind if name in signature.parameters else None
         if declared is inspect.Parameter.VAR_POSITIONAL:
-            kind = tuple[kind, ...]
+            kind = types.GenericAlias(tuple, (kind, ...))
         elif declared is inspect.Parameter.VAR_KEYWORD:
-            kind = dict[str, kind]  # type: ignore[valid-type]
+            kind = types.GenericAlias(dict, (str, kind))
         checked[name] = convert(value, kind, name, mistakes)
     if mistakes:
         raise ParameterError(target, mistakes)
@@ -224,9 +220,7 @@ def _convert_collection(value: Any, bare: Any, args: tuple[Any, ...], path: str,
             for k, v in value.items()
         }
         return converted
-    wanted = (
-        "a tuple" if bare is tuple else "a set" if bare in _SETS else "a list"
-    )
+    wanted = "a tuple" if bare is tuple else "a set" if bare in _SETS else "a list"
     if isinstance(value, (str, bytes, collections.abc.Mapping)) or not isinstance(value, collections.abc.Iterable):
         return _mistake(value, wanted, path, mistakes)
     make: Any = tuple if bare is tuple else frozenset if bare is frozenset else set if bare in _SETS else list
@@ -240,9 +234,7 @@ def _convert_collection(value: Any, bare: Any, args: tuple[Any, ...], path: str,
     return make([convert(item, args[0], f"{path}[{i}]", mistakes) for i, item in enumerate(items)])
 
 
-def _convert_fields(
-    value: Any, hints: dict[str, Any], required: Any, make: Any, path: str, mistakes: Mistakes
-) -> Any:
+def _convert_fields(value: Any, hints: dict[str, Any], required: Any, make: Any, path: str, mistakes: Mistakes) -> Any:
     if not isinstance(value, collections.abc.Mapping):
         return _mistake(value, "a mapping of its fields", path, mistakes)
     before = len(mistakes)

@@ -22,8 +22,9 @@ def remember(flow: Any) -> None:
 
 def forget(flow: Any) -> None:
     """It is not to be found by name."""
-    if _declared.get(flow.name) is flow:
-        del _declared[flow.name]
+    name: str = flow.name
+    if _declared.get(name) is flow:
+        del _declared[name]
 
 
 def declared_flows() -> dict[str, Any]:
@@ -51,7 +52,8 @@ def load_module(target: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (target == error.name or target.startswith(error.name + ".")):
             raise FlowNotFound(
-                f"There is no module {target!r}.", hint="give FILE.py:FLOW or MODULE:FLOW, seen from this folder"
+                f"There is no module {target!r}.",
+                hint="give FILE.py:FLOW or MODULE:FLOW, seen from this folder",
             ) from None
         raise FlowNotFound(
             f"{target} needs the module {error.name!r}, which is not installed.",

@@ -13,6 +13,7 @@ from penstock.authoring.mapping import map_calls
 from penstock.authoring.naming import NameTemplate, display_name
 from penstock.authoring.options import (
     Hook,
+    checked_delays,
     checked_function,
     checked_hooks,
     checked_retries,
@@ -62,7 +63,9 @@ class Task(Generic[P, R]):
         self.tags = checked_tags("task", self.name, tags)
         self.version = version
         self.retries, self.timeout_seconds = checked_retries("task", self.name, retries, timeout_seconds)
-        self.retry_delay_seconds = retry_delay_seconds
+        self.retry_delay_seconds = checked_delays(
+            self.name, self.retries, retry_delay_seconds, retry_jitter_factor, retry_condition_fn
+        )
         self.retry_jitter_factor = retry_jitter_factor
         self.retry_condition_fn = retry_condition_fn
         self.log_prints = log_prints
@@ -102,7 +105,9 @@ class Task(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def __call__(self, *args: Any, return_state: bool, wait_for: Any = None, **kwargs: Any) -> Any: ...
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> Any:
         """Run here and now, and give the value (a coroutine for an async task).
 
         Args:

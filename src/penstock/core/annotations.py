@@ -26,19 +26,19 @@ class _Wrapper(Generic[T]):
     __hash__ = None  # type: ignore[assignment]
 
 
-class unmapped(_Wrapper[T]):  # noqa: N801
+class unmapped(_Wrapper[T]):
     """Pass this argument whole to every call of `.map()`."""
 
     __slots__ = ()
 
 
-class allow_failure(_Wrapper[T]):  # noqa: N801
+class allow_failure(_Wrapper[T]):
     """Run the task even if this upstream failed; the task gets its exception as the value."""
 
     __slots__ = ()
 
 
-class quote(_Wrapper[T]):  # noqa: N801
+class quote(_Wrapper[T]):
     """Do not look inside this argument for futures (saves time on huge collections)."""
 
     __slots__ = ()

@@ -17,9 +17,10 @@ class Scope:
         info: facts for `penstock.runtime` (a TaskInfo, or None for the flow itself).
         calls: how often each task was called from here.
         ordinal: how many calls were made from here.
+        closed: the step has ended, though code of it may still run on an abandoned thread.
     """
 
-    __slots__ = ("calls", "deadline", "info", "key", "live", "ordinal", "prefix")
+    __slots__ = ("calls", "closed", "info", "key", "live", "ordinal", "prefix")
 
     def __init__(self, live: Any, key: str | None, info: Any = None) -> None:
         self.live = live
@@ -28,7 +29,7 @@ class Scope:
         self.info = info
         self.calls: dict[str, int] = {}
         self.ordinal = 0
-        self.deadline: float | None = None
+        self.closed = False
 
     def next_key(self, name: str) -> tuple[str, int]:
         """Number one more call: its key, and its position among all calls from here."""

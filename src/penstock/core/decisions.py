@@ -87,6 +87,7 @@ class Finish(msgspec.Struct, frozen=True):
     error: ErrorInfo | None = None
     started: int = 0
     child: str | None = None
+    returned: bool = False
 
 
 RunCommand = Start | Resume | Retry | Rename | RequestCancel | Finish
@@ -184,7 +185,11 @@ def evolve_run(state: RunState, event: Event) -> RunState:
             return RunState(name=event.name)
         case RunStarted():
             return msgspec.structs.replace(
-                state, type=StateType.RUNNING, attempt=event.attempt, owner=event.owner, cancel_requested=False
+                state,
+                type=StateType.RUNNING,
+                attempt=event.attempt,
+                owner=event.owner,
+                cancel_requested=False,
             )
         case RunResumed():
             return msgspec.structs.replace(state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False)
@@ -216,6 +221,7 @@ def decide_task(state: TaskState, command: TaskCommand) -> TaskEvent:
             attempt=state.attempt or 1,
             started=state.started or command.started,
             child=command.child,
+            returned=command.returned,
             state_name=command.state_name,
             message=command.message,
             result=command.result,

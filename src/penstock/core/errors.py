@@ -6,7 +6,10 @@
     |- AuthoringError              a flow or task is declared or called wrongly
     |  |- UnsupportedFunction      generators, classes, callables that cannot be a task
     |  |- ParameterError           arguments that do not fit the annotations (lists every mistake)
-    |  |- MappingError             .map() over nothing, or over lengths that differ
+    |  |- BadOption                an option of @flow or @task that cannot be (also TypeError and ValueError)
+    |  |- MappingError             .map() cannot tell which calls to make
+    |  |  |- MappingMissingIterable   nothing to map over
+    |  |  `- MappingLengthMismatch    lengths that differ
     |  `- FlowNotFound             FILE:FLOW or MODULE:FLOW does not lead to a flow
     |- JournalError                the journal could not do what was asked
     |  |- JournalUnavailable       cannot be reached, or not within the time allowed
@@ -24,6 +27,7 @@
     |  |- RunNotResumable          it completed, or its process is alive
     |  |- InvalidTransition        a command that the state does not allow
     |  |- ReplayDiverged           the code no longer follows what was recorded
+    |  |- RunTakenOver             another process executes this run now
     |  |- WrongProcess             a forked child tried to record in its parent's run
     |  |- FailedRun                .result() of something that failed without an exception
     |  |- CrashedRun               .result() of something that crashed
@@ -118,6 +122,20 @@ class MappingError(AuthoringError):
     """These arguments cannot be mapped over."""
 
     code = "mapping"
+
+
+class MappingMissingIterable(MappingError):
+    """There is nothing to map over."""
+
+
+class MappingLengthMismatch(MappingError):
+    """The iterables to map over have different lengths."""
+
+
+class BadOption(AuthoringError, TypeError, ValueError):
+    """An option of a flow or a task cannot be."""
+
+    code = "option"
 
 
 class FlowNotFound(AuthoringError):
@@ -231,6 +249,13 @@ class ReplayDiverged(RunError):
         "a flow must call the same tasks in the same order with the same arguments when it is replayed; "
         "put what varies (time, random numbers, outside data) into a task, or start anew with `penstock runs fork`"
     )
+
+
+class RunTakenOver(RunError):
+    """Another process has taken this run over."""
+
+    code = "run-taken-over"
+    hint = "nothing is lost: the other process goes on from the last recorded step"
 
 
 class WrongProcess(RunError):

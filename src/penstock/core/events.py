@@ -194,8 +194,12 @@ class TaskRetrying(TaskEvent, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class TaskEnded(TaskEvent, frozen=True, omit_defaults=True, kw_only=True):
-    """Fields shared by the four ends of a step. The record's data holds the value or the exception."""
+    """Fields shared by the four ends of a step. The record's data holds the value or the exception.
 
+    `returned`: the function itself returned this state, so that a direct call gives the state and not its value.
+    """
+
+    returned: bool = False
     state_name: str | None = None
     message: str | None = None
     result: Saved | None = None

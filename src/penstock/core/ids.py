@@ -8,19 +8,152 @@ import random
 import socket
 import time
 
-_ADJECTIVES = (
-    "amber brave bright calm clever copper crisp curious dapper eager early fabled fair fluent frosty gentle gilded "
-    "glad golden green humble jolly keen kind lively lucid lucky mellow merry mild misty noble nimble patient placid "
-    "proud quick quiet rapid ready rosy sage silent silver sleek smooth snowy solar spry steady still stout sunny "
-    "sure swift tidal tidy tranquil upbeat velvet vivid warm willing wise witty young zesty"
-).split()
-_NOUNS = (
-    "alder badger basin beacon beaver bison brook canal cedar cliff cobalt comet coral cove crane creek delta dipper "
-    "dolphin falcon fern finch fjord geyser glacier grove gull harbor heron inlet jay kestrel lagoon lark loon lynx "
-    "maple marlin marsh marten meadow meander moose newt oriole osprey otter owl petrel pike plover puffin rapids "
-    "raven reef ridge river robin salmon seal sluice spring spruce stream swan tarn tern thrush tide trout turbine "
-    "walrus weir willow wren"
-).split()
+_ADJECTIVES = [
+    "amber",
+    "brave",
+    "bright",
+    "calm",
+    "clever",
+    "copper",
+    "crisp",
+    "curious",
+    "dapper",
+    "eager",
+    "early",
+    "fabled",
+    "fair",
+    "fluent",
+    "frosty",
+    "gentle",
+    "gilded",
+    "glad",
+    "golden",
+    "green",
+    "humble",
+    "jolly",
+    "keen",
+    "kind",
+    "lively",
+    "lucid",
+    "lucky",
+    "mellow",
+    "merry",
+    "mild",
+    "misty",
+    "noble",
+    "nimble",
+    "patient",
+    "placid",
+    "proud",
+    "quick",
+    "quiet",
+    "rapid",
+    "ready",
+    "rosy",
+    "sage",
+    "silent",
+    "silver",
+    "sleek",
+    "smooth",
+    "snowy",
+    "solar",
+    "spry",
+    "steady",
+    "still",
+    "stout",
+    "sunny",
+    "sure",
+    "swift",
+    "tidal",
+    "tidy",
+    "tranquil",
+    "upbeat",
+    "velvet",
+    "vivid",
+    "warm",
+    "willing",
+    "wise",
+    "witty",
+    "young",
+    "zesty",
+]
+_NOUNS = [
+    "alder",
+    "badger",
+    "basin",
+    "beacon",
+    "beaver",
+    "bison",
+    "brook",
+    "canal",
+    "cedar",
+    "cliff",
+    "cobalt",
+    "comet",
+    "coral",
+    "cove",
+    "crane",
+    "creek",
+    "delta",
+    "dipper",
+    "dolphin",
+    "falcon",
+    "fern",
+    "finch",
+    "fjord",
+    "geyser",
+    "glacier",
+    "grove",
+    "gull",
+    "harbor",
+    "heron",
+    "inlet",
+    "jay",
+    "kestrel",
+    "lagoon",
+    "lark",
+    "loon",
+    "lynx",
+    "maple",
+    "marlin",
+    "marsh",
+    "marten",
+    "meadow",
+    "meander",
+    "moose",
+    "newt",
+    "oriole",
+    "osprey",
+    "otter",
+    "owl",
+    "petrel",
+    "pike",
+    "plover",
+    "puffin",
+    "rapids",
+    "raven",
+    "reef",
+    "ridge",
+    "river",
+    "robin",
+    "salmon",
+    "seal",
+    "sluice",
+    "spring",
+    "spruce",
+    "stream",
+    "swan",
+    "tarn",
+    "tern",
+    "thrush",
+    "tide",
+    "trout",
+    "turbine",
+    "walrus",
+    "weir",
+    "willow",
+    "wren",
+]
 
 _random = random.SystemRandom()
 
@@ -29,7 +162,9 @@ def new_run_id() -> str:
     """A UUIDv7-shaped id (RFC 9562): 48 bits of milliseconds, then random bits; sorts by creation time."""
     millis = time.time_ns() // 1_000_000
     noise = int.from_bytes(os.urandom(10), "big")
-    value = (millis & (1 << 48) - 1) << 80 | 0x7 << 76 | (noise >> 62 & 0xFFF) << 64 | 0b10 << 62 | noise & (1 << 62) - 1
+    value = (
+        (millis & (1 << 48) - 1) << 80 | 0x7 << 76 | (noise >> 62 & 0xFFF) << 64 | 0b10 << 62 | noise & (1 << 62) - 1
+    )
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

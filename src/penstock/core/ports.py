@@ -23,9 +23,7 @@ class Journal(ABC):
     """An append waits for a network; async flows then append from a thread."""
 
     @abstractmethod
-    def append(
-        self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()
-    ) -> None:
+    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """Write the records as expected_seq + 1, +2, ... together with their projections and the log lines.
 
         One transaction: when this returns, all of it survives the death of the process; when it raises, nothing of
@@ -154,7 +152,12 @@ class TaskRunner(ABC):
     """Functions are executed by `invoke`, not in the worker thread itself."""
 
     def invoke(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float | None, late: Any
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seconds: float | None,
+        late: Any,
     ) -> Any:
         """Execute a submitted task's function in another process or on another machine.
 

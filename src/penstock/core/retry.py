@@ -12,12 +12,12 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     """Delays that double: factor x 1, 2, 4, ... seconds, for `retry_delay_seconds`."""
 
     def delays(retries: int) -> list[float]:
-        return [backoff_factor * 2.0**index for index in range(retries)]
+        return [backoff_factor * 2**index for index in range(retries)]
 
     return delays
 
 
-def delay_before(attempt: int, retries: int, delays: RetryDelay, jitter: float | None) -> float:
+def delay_before(attempt: int, delays: float | Sequence[float], jitter: float | None) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1).
 
     A list that is shorter than the number of retries repeats its last value. With a jitter factor, the delay is
@@ -25,12 +25,9 @@ def delay_before(attempt: int, retries: int, delays: RetryDelay, jitter: float |
 
     Args:
         attempt: the attempt that just failed.
-        retries: how many retries there may be.
-        delays: seconds; a list; or a function of the number of retries that returns a list.
+        delays: seconds, or a list of them.
         jitter: None or 0 for none.
     """
-    if callable(delays):
-        delays = delays(retries)
     if isinstance(delays, (int, float)):
         base = float(delays)
     else:
@@ -38,4 +35,4 @@ def delay_before(attempt: int, retries: int, delays: RetryDelay, jitter: float |
     if not jitter or base <= 0:
         return max(base, 0.0)
     low, high = base * max(0.0, 1.0 - jitter), base * (1.0 + jitter)
-    return min(max(random.expovariate(1.0 / base), low), high)  # noqa: S311
+    return min(max(random.expovariate(1.0 / base), low), high)

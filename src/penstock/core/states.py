@@ -10,7 +10,7 @@ from typing import Any
 from penstock.core.errors import CancelledRun, CrashedRun, FailedRun, MissingResult, UnfinishedRun
 
 
-class StateType(str, Enum):
+class StateType(str, Enum):  # noqa: UP042 - as in Prefect, and not a StrEnum: its str() is our own
     """The kinds of state; Completed, Failed, Crashed and Cancelled end a run."""
 
     SCHEDULED = "SCHEDULED"
@@ -47,7 +47,7 @@ NO_DATA: Any = _NoData()
 class State:
     """Where a run or a task run stands, with its result or its exception as `data`."""
 
-    __slots__ = ("_data", "_recorded", "message", "name", "timestamp", "type")
+    __slots__ = ("_data", "_recorded", "_returned", "message", "name", "timestamp", "type")
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class State:
         self.message = message
         self._data = data
         self._recorded = False
+        self._returned = False
         self.timestamp = time.time() if timestamp is None else timestamp
 
     @property
@@ -121,7 +122,7 @@ class State:
         """Return the value, or raise what went wrong.
 
         Args:
-            raise_on_failure: return the exception instead of raising it.
+            raise_on_failure: return the exception (or whatever data there is) instead of raising.
 
         Raises:
             MissingResult: the state completed without a value.
@@ -130,9 +131,8 @@ class State:
         """
         if self.type is StateType.COMPLETED:
             return self._completed_value(raise_on_failure)
-        if isinstance(self._data, (list, tuple, set)):
-            return self._data
-        if isinstance(self._data, State) and not raise_on_failure:
+        collected = isinstance(self._data, (list, tuple, set))
+        if collected or (not raise_on_failure and self._data is not NO_DATA):
             return self._data
         error = self._error()
         if raise_on_failure:
@@ -167,14 +167,6 @@ class State:
         if self.message:
             text += f"message={self.message!r}, "
         return text + f"type={self.type.value})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, State):
-            return NotImplemented
-        same = (self.type, self.name, self.message) == (other.type, other.name, other.message)
-        return same and (self._data is other._data or bool(self._data == other._data))
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def _maker(kind: StateType) -> Callable[..., State]:

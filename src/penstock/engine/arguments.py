@@ -20,10 +20,7 @@ def needs_a_look(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     for value in args:
         if type(value) not in _PLAIN:
             return True
-    for value in kwargs.values():
-        if type(value) not in _PLAIN:
-            return True
-    return False
+    return bool(kwargs) and any(type(value) not in _PLAIN for value in kwargs.values())
 
 
 def futures_in(value: Any, depth: int = _MAX_DEPTH) -> Iterator[PenstockFuture[Any]]:
@@ -76,7 +73,9 @@ def resolved(value: Any, *, forgiving: bool = False, depth: int = _MAX_DEPTH) ->
             return value
         items = [resolved(item, forgiving=forgiving, depth=depth - 1) for item in value]
         same = all(new is old for new, old in zip(items, value, strict=True))
-        return value if same and kind is not PenstockFutureList else (list if kind is PenstockFutureList else kind)(items)
+        return (
+            value if same and kind is not PenstockFutureList else (list if kind is PenstockFutureList else kind)(items)
+        )
     if kind is dict:
         pairs = {key: resolved(item, forgiving=forgiving, depth=depth - 1) for key, item in value.items()}
         return value if all(pairs[key] is item for key, item in value.items()) else pairs
@@ -86,7 +85,7 @@ def resolved(value: Any, *, forgiving: bool = False, depth: int = _MAX_DEPTH) ->
 
 
 def _resolved_dataclass(value: Any, forgiving: bool, depth: int) -> Any:
-    import dataclasses  # noqa: PLC0415
+    import dataclasses
 
     names = [field.name for field in dataclasses.fields(value) if field.init]
     changed = {name: resolved(getattr(value, name), forgiving=forgiving, depth=depth - 1) for name in names}

@@ -71,7 +71,8 @@ class _ChildEngine:
         self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
     ) -> Any:
         raise MissingContext(
-            f"The flow {flow.name!r} was called inside a task that runs in a process.", hint="call it from the flow"
+            f"The flow {flow.name!r} was called inside a task that runs in a process.",
+            hint="call it from the flow",
         )
 
 
@@ -102,14 +103,14 @@ class _Server:
             if message == "call":
                 self.execute(data)
             elif message == "refused":
-                raise pickle.loads(data)  # noqa: S301 - from our own parent
+                raise pickle.loads(data)
             else:
-                return pickle.loads(data)  # noqa: S301
+                return pickle.loads(data)
 
     def execute(self, payload: bytes) -> None:
         """Call the function, and send what it returns or raises."""
         try:
-            fn, args, kwargs = pickle.loads(payload)  # noqa: S301
+            fn, args, kwargs = pickle.loads(payload)
             where = self.ask("where")
             scope = Scope(_Live(self._out, where), where["key"], where)
             token = current_scope.set(scope)
@@ -119,11 +120,11 @@ class _Server:
                     value = asyncio.run(value)
             finally:
                 current_scope.reset(token)
-            answer = ("done", dumps(value, "The result of a task in a process"))
+            answer: tuple[Any, ...] = ("done", dumps(value, "The result of a task in a process"))
         except BaseException as error:
             try:
                 data = pickle.dumps(error)
-                pickle.loads(data)  # noqa: S301
+                pickle.loads(data)
             except Exception:
                 data = b""
             answer = ("raised", data, f"{type_name(error)}: {text_of(error)}")
@@ -143,7 +144,7 @@ class _Server:
 
 def main() -> None:
     """Serve the parent that started this process."""
-    from penstock.engine.logs import JournalHandler  # noqa: PLC0415
+    from penstock.engine.logs import JournalHandler
 
     logging.getLogger("penstock").setLevel(logging.DEBUG)
     logging.getLogger("penstock.run").addHandler(JournalHandler())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import signal
 import threading
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from penstock.core.context import current_scope, current_tags
@@ -19,6 +19,7 @@ from penstock.core.errors import (
     ResultNotSaved,
     RunCancelled,
     RunFenced,
+    RunTakenOver,
 )
 from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, now_us
 from penstock.core.retry import delay_before
@@ -60,8 +61,13 @@ def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
             live.stop_runner()
         return (yield from _end(live, state))
     except BaseException as error:
-        yield from _abort(live, error)
-        raise
+        state = yield from _abort(live, error)
+        interruption = live.interruption
+        if live.parent is not None or interruption is None or live.recorder.broken:
+            raise
+        if isinstance(interruption, RunFenced):
+            raise RunTakenOver(interruption.reason) from None
+        return state
     finally:
         live.stop_runner()
         current_tags.reset(tags_token)
@@ -143,7 +149,7 @@ def _wait_for_steps(live: LiveRun) -> Path[None]:
 def _again(live: LiveRun, state: State) -> Path[None]:
     """Record that another attempt follows, wait, and begin it."""
     flow, recorder, engine = live.flow, live.recorder, live.engine
-    delay = delay_before(live.attempt, flow.retries, flow.retry_delay_seconds, None)
+    delay = delay_before(live.attempt, flow.retry_delay_seconds, None)
     info = error_info(state.data)[0] if isinstance(state.data, BaseException) else None
     yield Commit(live.remote, recorder.command, (Retry(now_us(), delay, info), None))
     if delay > 0:
@@ -177,9 +183,7 @@ def final_state(value: Any) -> State:
     if counts[StateType.COMPLETED] == total:
         return State(StateType.COMPLETED, None, "All states completed.", value)
     if counts[StateType.CANCELLED]:
-        return State(
-            StateType.CANCELLED, None, f"{counts[StateType.CANCELLED]}/{total} states cancelled.", value
-        )
+        return State(StateType.CANCELLED, None, f"{counts[StateType.CANCELLED]}/{total} states cancelled.", value)
     unfinished = sum(state.type not in _ENDS for state in states)
     if unfinished:
         return State(StateType.FAILED, None, f"{unfinished}/{total} states are not final.", value)
@@ -224,25 +228,24 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _abort(live: LiveRun, error: BaseException) -> Path[None]:
+def _abort(live: LiveRun, error: BaseException) -> Path[State]:
     """Something stronger than an exception ends the run: stop the workers, and record why if that is possible."""
-    interruption = live.root.interruption
     live.interrupted.set()
     live.stop_runner(kill=True)
-    if live.recorder.broken or isinstance(error, RunFenced) or isinstance(interruption, RunFenced):
-        return
-    if isinstance(error, (JournalError, GeneratorExit)):
-        return
-    cancelled = isinstance(error, RunCancelled) or isinstance(interruption, RunCancelled)
-    if cancelled:
-        reason = interruption.reason if interruption is not None else aborted_message(error)
-        state = State(StateType.CANCELLED, None, reason, error if isinstance(error, Interruption) else NO_DATA)
+    interruption = live.root.interruption or (error if isinstance(error, Interruption) else None)
+    if isinstance(interruption, RunCancelled):
+        state = State(StateType.CANCELLED, None, interruption.reason)
     else:
         state = State(StateType.CRASHED, None, aborted_message(error), error)
+    if live.recorder.broken or isinstance(interruption, RunFenced) or isinstance(error, (JournalError, GeneratorExit)):
+        return state
     try:
-        yield from _end(live, state)
+        message = f"The run ended {state.name} while this step was running."
+        yield Commit(live.remote, live.recorder.end_steps, Finish(now_us(), state.type, None, message))
+        return (yield from _end(live, state))
     except (JournalError, Interruption):
         engine_logger().error("The end of run %s could not be recorded; it can be resumed.", live.id)
+        return state
 
 
 @contextmanager

@@ -12,20 +12,22 @@ from penstock.engine.outcome import Path
 from penstock.engine.waits import Call
 
 
-class _Hook(Call):
+class HookCall(Call):
     """A hook may be async even where the flow is not."""
 
     __slots__ = ()
 
     def block(self) -> Any:
+        """Call it in this thread."""
         value = self.fn(*self.args)
         if inspect.iscoroutine(value):
-            import asyncio  # noqa: PLC0415
+            import asyncio
 
             return asyncio.run(value)
         return value
 
     async def pause(self) -> Any:
+        """Call it, and await what it gives."""
         value = self.fn(*self.args)
         return await value if inspect.isawaitable(value) else value
 
@@ -34,7 +36,7 @@ def run_hooks(hooks: Iterable[Any], subject: Any, info: Any, state: State) -> Pa
     """Call each with the flow or task, its run, and the state."""
     for hook in hooks:
         try:
-            yield _Hook(hook, (subject, info, state), {})
+            yield HookCall(hook, (subject, info, state), {})
         except Exception:
             name = getattr(hook, "__name__", repr(hook))
             engine_logger().exception("The hook %s raised; the run goes on.", name)

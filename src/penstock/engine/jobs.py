@@ -89,7 +89,7 @@ class Job:
 def _loop_runner() -> Any:
     runner = getattr(_loops, "runner", None)
     if runner is None:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         runner = _loops.runner = asyncio.Runner()
     return runner

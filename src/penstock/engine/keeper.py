@@ -104,7 +104,7 @@ def interrupt(live: LiveRun, reason: Interruption) -> None:
     live.interrupted.set()
     live.stop_runner(kill=True)
     loop = live.loop
-    if loop is not None and not loop.is_closed():
+    if loop is not None and not loop.is_closed() and live.cancel_async is not None:
         loop.call_soon_threadsafe(live.cancel_async)
         return
     if live.thread == threading.main_thread().ident and hasattr(signal, "pthread_kill"):

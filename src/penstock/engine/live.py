@@ -68,11 +68,12 @@ class LiveRun:
         self.started = 0
         self.scope = Scope(self, None)
         self.thread = threading.get_ident()
-        self.interrupted = self.root.interrupted if parent is not None else threading.Event()
+        self.interrupted: threading.Event = self.root.interrupted if parent is not None else threading.Event()
         self.interruption: Interruption | None = None
         self.pending: set[Any] = set()
         self.info: RunInfo | None = None
         self.loop: Any = None
+        self.cancel_async: Any = None
 
     def ensure_runner(self) -> TaskRunner:
         """The task runner, started."""
@@ -86,6 +87,12 @@ class LiveRun:
         if self.runner_started:
             self.runner_started = False
             self.runner.stop(kill)
+
+    def on_loop(self, loop: Any, cancel: Any) -> None:
+        """The run is executed on this event loop; `cancel` ends it there."""
+        self.loop = loop
+        self.cancel_async = cancel
+        self.thread = threading.get_ident()
 
     def check_interrupted(self) -> None:
         """Raise the interruption if the run is to stop.

@@ -38,7 +38,12 @@ class LocalEngine:
     """
 
     def __init__(
-        self, journal: Journal, results: ResultStore, *, lease_seconds: float = 30.0, max_workers: int | None = None
+        self,
+        journal: Journal,
+        results: ResultStore,
+        *,
+        lease_seconds: float = 30.0,
+        max_workers: int | None = None,
     ) -> None:
         self.journal = journal
         self.results = results
@@ -72,16 +77,17 @@ class LocalEngine:
             call.invoke = scope.info[0].invoke
         path = run_task(call) if wait_for is None and not needs_a_look(args, kwargs) else _after_upstream(call)
         if task.isasync and call.invoke is None:
-            return _answer_async(path, return_state)
+            return _answer_async(path, return_state, None)
         state = drive(path)
-        return state if return_state else state.result()
+        return state if return_state or state._returned else state.result()
 
     def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
         """See `Engine.submit_task`."""
         scope = current_scope.get()
         if scope is None:
             raise MissingContext(
-                f"{task.name}.submit() was called outside a flow.", hint="call it inside a flow, or call the task directly"
+                f"{task.name}.submit() was called outside a flow.",
+                hint="call it inside a flow, or call the task directly",
             )
         scope.live.check_interrupted()
         return submit(StepCall(scope.live, scope, task, args, kwargs, wait_for))
@@ -91,20 +97,19 @@ class LocalEngine:
     ) -> Any:
         """See `Engine.call_flow`."""
         scope = current_scope.get()
+        if scope is not None:
+            path = self._child_path(StepCall(scope.live, scope, flow, args, kwargs, wait_for))
+            return answer(flow, path, return_state)
         try:
-            if scope is None:
-                parameters = flow.validated(flow.parameters(args, kwargs))
-                path = self._root_path(flow, parameters)
-            else:
-                path = self._child_path(StepCall(scope.live, scope, flow, args, kwargs, wait_for))
+            parameters = flow.validated(flow.parameters(args, kwargs))
         except ParameterError as error:
             if not return_state:
                 raise
             return State(StateType.FAILED, None, f"Validation of flow parameters failed: {error}", error)
-        if flow.isasync:
-            return _answer_async(path, return_state)
-        state = drive(path)
-        return state if return_state else state.result()
+        name = _run_name(flow, parameters)
+        live = self.root_run(flow, parameters, new_run_id(), name, flow.tags | current_tags.get())
+        created = created_record(live, None, shown_parameters(parameters), None)
+        return answer(flow, run_flow(live, created), return_state, live)
 
     def _call_alone(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool) -> Any:
         """A task called outside any flow is a run of its own with one step."""
@@ -124,20 +129,13 @@ class LocalEngine:
         """A live run that is nobody's subflow."""
         recorder = Recorder(self.journal, run_id, self.owner, self.observers)
         runner = self._runner(flow, None)
-        return LiveRun(
-            self, flow, run_id, name, recorder, parent=None, parameters=parameters, tags=tags, runner=runner
-        )
+        return LiveRun(self, flow, run_id, name, recorder, parent=None, parameters=parameters, tags=tags, runner=runner)
 
     def _runner(self, flow: Any, parent: LiveRun | None) -> TaskRunner:
         if flow.task_runner is not None:
             runner: TaskRunner = flow.task_runner.duplicate()
             return runner
         return ThreadPoolTaskRunner(self.max_workers)
-
-    def _root_path(self, flow: Any, parameters: dict[str, Any]) -> Path[State]:
-        name = _run_name(flow, parameters)
-        live = self.root_run(flow, parameters, new_run_id(), name, flow.tags | current_tags.get())
-        return run_flow(live, created_record(live, None, shown_parameters(parameters), None))
 
     def _child_path(self, call: StepCall) -> Path[State]:
         """A subflow: a step of its parent, and a run of its own."""
@@ -175,8 +173,8 @@ class LocalEngine:
         yield from finish_step(call, state, outcome, started, child_id)
         return outcome
 
-    def resume(self, run_id: str, flow: Any) -> Path[State]:
-        """Go on with a run that is in the journal.
+    def resume(self, run_id: str, flow: Any, return_state: bool) -> Any:
+        """Go on with a run that is in the journal; gives what calling the flow gives.
 
         Raises:
             RunNotResumable: its parameters could not be recorded.
@@ -188,12 +186,10 @@ class LocalEngine:
         assert isinstance(event, RunCreated)
         saved = event.parameters or Saved("json")
         if saved.serializer == "none":
-            raise RunNotResumable(
-                f"The parameters of run {run_id} could not be recorded.", hint="start the flow anew"
-            )
+            raise RunNotResumable(f"The parameters of run {run_id} could not be recorded.", hint="start the flow anew")
         parameters = self.results.load(saved, created.data)
         live = self.root_run(flow, parameters, run_id, event.name, frozenset(event.tags))
-        return run_flow(live, None)
+        return answer(flow, run_flow(live, None), return_state, live)
 
 
 def _after_upstream(call: StepCall) -> Path[State]:
@@ -204,9 +200,22 @@ def _after_upstream(call: StepCall) -> Path[State]:
     return (yield from run_task(call))
 
 
-async def _answer_async(path: Path[State], return_state: bool) -> Any:
-    state = await adrive(path)
+def answer(flow: Any, path: Path[State], return_state: bool, live: LiveRun | None = None) -> Any:
+    """What calling a flow gives: its value or state, or a coroutine for it."""
+    if flow.isasync:
+        return _answer_async(path, return_state, live)
+    state = drive(path)
     return state if return_state else state.result()
+
+
+async def _answer_async(path: Path[State], return_state: bool, live: LiveRun | None) -> Any:
+    if live is not None:
+        import asyncio
+
+        task = asyncio.current_task()
+        live.on_loop(asyncio.get_running_loop(), task.cancel if task is not None else None)
+    state = await adrive(path)
+    return state if return_state or state._returned else state.result()
 
 
 def _unwrapped(state: State, return_state: bool) -> Any:
@@ -221,4 +230,3 @@ def _run_name(flow: Any, parameters: dict[str, Any]) -> str:
     if flow.flow_run_name is None:
         return new_run_name()
     return render_name(flow.flow_run_name, parameters, f"flow {flow.name!r}")
-

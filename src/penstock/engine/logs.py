@@ -127,7 +127,7 @@ class Printing:
 
 
 def _replace_print() -> None:
-    global _plain_print  # noqa: PLW0603
+    global _plain_print
     if builtins.print is not _print:
         _plain_print = builtins.print
         builtins.print = _print

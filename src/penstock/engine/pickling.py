@@ -10,7 +10,7 @@ from typing import Any
 import cloudpickle
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc,name-defined]
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle, but a decorated function or task of an importable module goes by its name.
 
     By value, it would drag along every global it uses; and many of those (locks, clients) cannot be pickled.

@@ -27,7 +27,7 @@ def receive(handle: int) -> tuple[Any, ...]:
         EOFError: the other side is gone.
     """
     (length,) = _LENGTH.unpack(_read(handle, _LENGTH.size))
-    message: tuple[Any, ...] = pickle.loads(_read(handle, length))  # noqa: S301 - between our own processes
+    message: tuple[Any, ...] = pickle.loads(_read(handle, length))
     return message
 
 
@@ -48,9 +48,9 @@ def dumps(value: Any, what: str) -> bytes:
     Raises:
         ResultNotSaved: it cannot be, and why.
     """
-    import io  # noqa: PLC0415
+    import io
 
-    from penstock.engine.pickling import Pickler  # noqa: PLC0415 - cloudpickle costs 10 ms, for process tasks only
+    from penstock.engine.pickling import Pickler
 
     buffer = io.BytesIO()
     try:

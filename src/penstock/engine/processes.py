@@ -48,7 +48,12 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
         self._guard = threading.Lock()
 
     def invoke(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float | None, late: Any
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seconds: float | None,
+        late: Any,
     ) -> Any:
         """See `TaskRunner.invoke`."""
         serving = getattr(_here, "serving", None)
@@ -92,7 +97,7 @@ class Child:
         to_child, self._out = os.pipe()
         self._in, from_child = os.pipe()
         environment = {**os.environ, "PENSTOCK_CHILD": "1"}
-        self.process = subprocess.Popen(  # noqa: S603 - this very Python, with arguments of our own
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "penstock.engine.child", str(to_child), str(from_child)],
             pass_fds=(to_child, from_child),
             stdin=subprocess.DEVNULL,
@@ -106,7 +111,12 @@ class Child:
         send(self._out, ("hello", list(sys.path), sys.argv[:1], os.getcwd()))
 
     def call(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float | None, late: Any
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seconds: float | None,
+        late: Any,
     ) -> Any:
         """Execute there, and serve what it asks for meanwhile."""
         payload = dumps((fn, args, kwargs), "The arguments of a task in a process")
@@ -117,7 +127,7 @@ class Child:
                 self._wait(deadline, late)
                 kind, *rest = receive(self._in)
                 if kind == "done":
-                    return pickle.loads(rest[0])  # noqa: S301 - from our own child
+                    return pickle.loads(rest[0])
                 if kind == "raised":
                     raise _error(rest[0], rest[1])
                 self._serve(kind, rest)
@@ -150,7 +160,7 @@ class Child:
             send(self._out, ("answer", dumps(info, "The run's context")))
         elif kind == "task":
             try:
-                task, args, kwargs, wait_for = pickle.loads(rest[0])  # noqa: S301
+                task, args, kwargs, wait_for = pickle.loads(rest[0])
                 state = current_engine().call_task(task, args, kwargs, wait_for, True)
                 answer = dumps(state, "The state of a nested task")
             except Exception as error:
@@ -196,10 +206,10 @@ def _where(scope: Any) -> dict[str, Any]:
 
 def _error(data: bytes, text: str) -> BaseException:
     try:
-        error = pickle.loads(data)  # noqa: S301
+        error = pickle.loads(data)
         if isinstance(error, BaseException):
             return error
-    except Exception:  # noqa: S110
+    except Exception:
         pass
     return CrashedRun(f"The task raised an exception that cannot be brought back: {text}")
 
@@ -223,10 +233,13 @@ def _parents() -> list[tuple[int, int]]:
         for name in os.listdir("/proc"):
             if not name.isdigit():
                 continue
-            with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{name}/stat", "rb") as stat:
+            with (
+                contextlib.suppress(OSError, IndexError, ValueError),
+                open(f"/proc/{name}/stat", "rb") as stat,
+            ):
                 pairs.append((int(name), int(stat.read().rpartition(b")")[2].split()[1])))
         return pairs
-    listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
     return [(int(pid), int(parent)) for pid, parent in (line.split() for line in listing.splitlines())]
 
 

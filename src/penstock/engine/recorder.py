@@ -7,6 +7,7 @@ next commit, or are written by the keeper within a moment.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from typing import Any
@@ -37,7 +38,7 @@ class Recorder:
     Attributes:
         seq: the last record known to be in the journal.
         state: the run's state after that record.
-        open: steps that are running and whose start is not recorded yet, by key.
+        running: steps that have begun and not ended, by key.
     """
 
     def __init__(self, journal: Journal, run_id: str, owner: str, observers: list[Observer]) -> None:
@@ -46,7 +47,8 @@ class Recorder:
         self.owner = owner
         self.seq = 0
         self.state = RunState()
-        self.open: dict[str, TaskState] = {}
+        self.running: dict[str, TaskState] = {}
+        self._announced: set[str] = set()
         self._observers = observers
         self._queue: deque[list[Any]] = deque()
         self._logs: deque[LogLine] = deque()
@@ -84,21 +86,35 @@ class Recorder:
         """Note that a step runs: observers are told now, the journal a little later (see `flush`)."""
         event = decide_task(state, Start(at, child=child))
         state = evolve_task(state, event)
-        self.open[state.step.key] = state
+        self.running[state.step.key] = state
         for observer in self._observers:
             observer(self.run_id, event)
         return state
 
     def record(self, state: TaskState, event: TaskEvent, data: bytes | None = None) -> TaskState:
         """Commit an event of a step."""
-        self.open.pop(state.step.key, None)
+        self._ended(state)
         self._commit(Record(event, data))
         return evolve_task(state, event)
 
     def finish(self, state: TaskState, command: Finish, data: bytes | None = None) -> None:
         """Commit the end of a step."""
-        self.open.pop(state.step.key, None)
+        self._ended(state)
         self._commit(Record(decide_task(state, command), data))
+
+    def _ended(self, state: TaskState) -> None:
+        key = state.step.key
+        self.running.pop(key, None)
+        if self._announced:
+            self._announced.discard(key)
+
+    def end_steps(self, command: Finish) -> None:
+        """Record this end for every step that still runs: the run ends without waiting for them."""
+        with self._lock:
+            records = [Record(decide_task(state, command)) for state in self.running.values()]
+            self.running.clear()
+            if records:
+                self._append(records)
 
     def log(self, line: LogLine) -> None:
         """Queue a log line."""
@@ -108,12 +124,13 @@ class Recorder:
 
     def flush(self, older_than: int) -> None:
         """Write queued log lines, and the starts of steps that began before this time (microseconds)."""
-        if not self.open and not self._logs:
+        if not self.running and not self._logs:
             return
         with self._lock:
             records = []
-            for key, state in list(self.open.items()):
-                if state.started <= older_than and self.open.pop(key, None) is not None:
+            for key, state in list(self.running.items()):
+                if state.started <= older_than and key not in self._announced and key in self.running:
+                    self._announced.add(key)
                     opening = TaskState(state.step, attempt=state.attempt - 1)
                     records.append(Record(decide_task(opening, Start(state.started, child=state.child))))
             if records:
@@ -143,7 +160,7 @@ class Recorder:
                 item[1] = _WRITTEN
 
     def _take_logs(self) -> list[LogLine]:
-        logs = []
+        logs: list[LogLine] = []
         while self._logs and len(logs) < _MAX_LOGS:
             logs.append(self._logs.popleft())
         return logs
@@ -151,6 +168,8 @@ class Recorder:
     def _append(self, records: list[Record], told: bool = False) -> None:
         if self._broken is not None:
             raise self._broken
+        if self.state.ended:
+            raise RunFenced(f"Run {self.run_id} has ended; nothing more is recorded.")
         logs = self._take_logs() if self._logs else ()
         try:
             try:
@@ -186,9 +205,7 @@ def ignore_errors(observer: Observer) -> Observer:
     """An observer that cannot disturb the run."""
 
     def safe(run_id: str, event: Event) -> None:
-        try:
+        with contextlib.suppress(Exception):  # a broken display must not end a run
             observer(run_id, event)
-        except Exception:  # noqa: S110 - a broken display must not end a run
-            pass
 
     return safe

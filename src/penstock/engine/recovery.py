@@ -24,7 +24,6 @@ from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Journal
 from penstock.core.states import StateType
 from penstock.engine.local import LocalEngine
-from penstock.engine.outcome import adrive, drive
 from penstock.engine.processes import kill_tree
 from penstock.engine.replay import split_key
 
@@ -87,16 +86,7 @@ def resume(engine: LocalEngine, run_id: str, flow: Any = None, *, return_state: 
         RunNotResumable: it completed, its process is alive, or its flow cannot be found.
     """
     run, flow = prepare_resume(engine, run_id, flow)
-    path = engine.resume(run.id, flow)
-    if flow.isasync:
-        return _answer(path, return_state)
-    state = drive(path)
-    return state if return_state else state.result()
-
-
-async def _answer(path: Any, return_state: bool) -> Any:
-    state = await adrive(path)
-    return state if return_state else state.result()
+    return engine.resume(run.id, flow, return_state)
 
 
 def prepare_resume(engine: LocalEngine, run_id: str, flow: Any = None) -> tuple[Run, Any]:
@@ -104,7 +94,8 @@ def prepare_resume(engine: LocalEngine, run_id: str, flow: Any = None) -> tuple[
     run = find_run(engine.journal, run_id)
     if run.parent_id is not None and not run.ended:
         raise RunNotResumable(
-            f"Run {run.name} is a subflow of run {run.root_id}.", hint=f"resume that: penstock runs resume {run.root_id}"
+            f"Run {run.name} is a subflow of run {run.root_id}.",
+            hint=f"resume that: penstock runs resume {run.root_id}",
         )
     if run.state == "Completed":
         raise RunNotResumable(

@@ -73,7 +73,9 @@ class Replay:
         where = f"step {step.parent}" if step.parent else "the flow"
         recorded = self._places.get((step.parent, step.ordinal))
         if recorded is not None and recorded != step.key:
-            raise ReplayDiverged(f"Call {step.ordinal} of {where} was {recorded} when it was recorded, and is {step.key} now.")
+            raise ReplayDiverged(
+                f"Call {step.ordinal} of {where} was {recorded} when it was recorded, and is {step.key} now."
+            )
         if found is None:
             return
         then = found.state.step
@@ -121,16 +123,18 @@ def state_of(stored: Stored, results: ResultStore) -> State:
         data = load_error(event.error, stored.data)
     elif saved is not None:
         data = results.load(saved, stored.data)
-    return State(kind, event.state_name, event.message, data, event.at / 1_000_000).recorded()
+    state = State(kind, event.state_name, event.message, data, event.at / 1_000_000).recorded()
+    state._returned = getattr(event, "returned", False)
+    return state
 
 
 def load_error(info: ErrorInfo, data: bytes | None) -> BaseException:
     """The recorded exception; a `RecordedError` stands in for one that could not be stored."""
     if data is not None:
         try:
-            error = pickle.loads(data)  # noqa: S301 - written by this run, read by the process that resumes it
+            error = pickle.loads(data)
             if isinstance(error, BaseException):
                 return error
-        except Exception:  # noqa: S110
+        except Exception:
             pass
     return RecordedError(info.type, info.text)

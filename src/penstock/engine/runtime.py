@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from penstock.core.context import current_scope
 
@@ -48,7 +48,7 @@ class _Deployment:
     name = None
     version = None
     flow_id = None
-    parameters: dict[str, Any] = {}
+    parameters: ClassVar[dict[str, Any]] = {}
 
 
 _FLOW_FACTS = {

@@ -8,14 +8,21 @@ from penstock.authoring.futures import PenstockFuture
 from penstock.authoring.naming import render_name
 from penstock.core.context import Scope, current_scope, current_tags
 from penstock.core.decisions import Finish, Retry, TaskState, decide_task
-from penstock.core.errors import Interruption, JournalError, ResultNotSaved, RunError, TaskTimedOut, UpstreamFailed
+from penstock.core.errors import (
+    Interruption,
+    JournalError,
+    ResultNotSaved,
+    RunError,
+    TaskTimedOut,
+    UpstreamFailed,
+)
 from penstock.core.events import ErrorInfo, Saved, Step, now_us
 from penstock.core.retry import delay_before
 from penstock.core.states import NO_DATA, State, StateType
 from penstock.engine.arguments import needs_a_look, resolved
 from penstock.engine.failures import error_info, is_timeout, text_of, type_name
 from penstock.engine.fingerprints import fingerprints
-from penstock.engine.hooks import run_hooks
+from penstock.engine.hooks import HookCall, run_hooks
 from penstock.engine.live import LiveRun, RunInfo
 from penstock.engine.logs import Printing, engine_logger
 from penstock.engine.outcome import Path
@@ -28,11 +35,19 @@ _COMPLETED, _FAILED = StateType.COMPLETED, StateType.FAILED
 class StepCall:
     """One call of a task: its number is drawn when the call is made, so that concurrency cannot change it."""
 
-    __slots__ = ("args", "invoke", "kwargs", "live", "scope", "step", "task", "tags", "wait_for")
+    __slots__ = ("args", "invoke", "kwargs", "live", "scope", "step", "tags", "task", "wait_for")
 
     def __init__(
-        self, live: LiveRun, scope: Scope, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any
+        self,
+        live: LiveRun,
+        scope: Scope,
+        task: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        wait_for: Any,
     ) -> None:
+        if scope.closed:
+            raise Interruption(f"{scope.key} has ended; a call of {task.name} from its abandoned thread is refused.")
         key, ordinal = scope.next_key(task.name)
         self.live = live
         self.scope = scope
@@ -83,7 +98,7 @@ def run_task(call: StepCall) -> Path[State]:
     if live.interrupted.is_set():
         live.check_interrupted()
     known = recorded_state(call) if live.replay is not None else None
-    if type(known) is State:
+    if isinstance(known, State):
         return known
     state = known if known is not None else TaskState(call.step)
     args, kwargs = call.args, call.kwargs
@@ -107,7 +122,8 @@ def _named(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: dict
     task = call.task
     name = render_name(task.task_run_name, task.parameters(args, kwargs), f"task {task.name!r}")
     return TaskState(
-        Step(step.key, name, step.task, step.ordinal, step.parent, step.tags, step.inputs), attempt=state.attempt
+        Step(step.key, name, step.task, step.ordinal, step.parent, step.tags, step.inputs),
+        attempt=state.attempt,
     )
 
 
@@ -133,13 +149,16 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
                 raise
             else:
                 outcome = _state_of_value(value)
-            if outcome.type is _COMPLETED or not _may_retry(call, state, outcome):
+            if outcome.type is not _FAILED or state.attempt > task.retries or live.interrupted.is_set():
                 break
-            delay = delay_before(state.attempt, task.retries, task.retry_delay_seconds, task.retry_jitter_factor)
+            if task.retry_condition_fn is not None and not (yield from _wants_retry(call, state, outcome)):
+                break
+            delay = delay_before(state.attempt, task.retry_delay_seconds, task.retry_jitter_factor)
             state = yield from _retry(call, state, outcome, delay)
             scope.reset()
         outcome = yield from finish_step(call, state, outcome, started)
     finally:
+        scope.closed = True
         current_scope.reset(token)
     hooks = task.on_completion_hooks if outcome.type is _COMPLETED else task.on_failure_hooks
     if hooks and outcome.type is not StateType.CANCELLED:
@@ -163,6 +182,7 @@ def _state_of_value(value: Any) -> State:
         value.wait()
         value = value.state
     if type(value) is State and value.is_final():
+        value._returned = True
         return value
     return State(_COMPLETED, None, None, value, 0.0)
 
@@ -176,18 +196,14 @@ def failed_state(error: BaseException, what: str) -> State:
     return State(_FAILED, None, f"{what} encountered an exception{colon} {type_name(error)}: {text_of(error)}", error)
 
 
-def _may_retry(call: StepCall, state: TaskState, outcome: State) -> bool:
+def _wants_retry(call: StepCall, state: TaskState, outcome: State) -> Path[bool]:
     task = call.task
-    if outcome.type is not _FAILED or state.attempt > task.retries or call.live.interrupted.is_set():
-        return False
-    condition = task.retry_condition_fn
-    if condition is None:
-        return True
     try:
-        return bool(condition(task, info_of(call, state), outcome))
+        answer = yield HookCall(task.retry_condition_fn, (task, info_of(call, state), outcome), {})
     except Exception as error:
         engine_logger().warning("The retry condition of %s raised %r; it is not retried.", state.step.key, error)
         return False
+    return bool(answer)
 
 
 def _retry(call: StepCall, state: TaskState, outcome: State, delay: float) -> Path[TaskState]:
@@ -231,7 +247,7 @@ def finish_step(
     at = now_us()
     outcome.timestamp = at / 1_000_000
     name = outcome.name if outcome.name != outcome.type.word else None
-    command = Finish(at, outcome.type, name, outcome.message, result, error, started, child)
+    command = Finish(at, outcome.type, name, outcome.message, result, error, started, child, outcome._returned)
     if live.remote:
         yield Commit(True, live.recorder.finish, state, command, data)
     else:
@@ -242,10 +258,10 @@ def finish_step(
 def _unwind(call: StepCall, state: TaskState, error: BaseException, started: int) -> Path[None]:
     """A step that something stronger than an exception ended: on record if the journal still takes it."""
     live = call.live
-    kind = StateType.CANCELLED if isinstance(error, Interruption) else StateType.CRASHED
-    if type(error).__name__ == "CancelledError":
-        kind = StateType.CANCELLED
-    outcome = State(kind, None, aborted_message(error), error)
+    interruption = live.root.interruption
+    stopped = isinstance(error, Interruption) or interruption is not None or type(error).__name__ == "CancelledError"
+    kind = StateType.CANCELLED if stopped else StateType.CRASHED
+    outcome = State(kind, None, aborted_message(interruption or error), error)
     try:
         yield from finish_step(call, state, outcome, started)
     except (Exception, Interruption):

@@ -46,7 +46,7 @@ class Call(Wait):
 
     async def pause(self) -> Any:
         """Awaited on this loop."""
-        import asyncio  # noqa: PLC0415 - costs 25 ms, and sync flows never need it
+        import asyncio
 
         if self.seconds is None or self.late is None:
             return await self.fn(*self.args, **self.kwargs)
@@ -76,8 +76,8 @@ class Sleep(Wait):
 
     async def pause(self) -> None:
         """Sleep on the loop, looking up now and then."""
-        import asyncio  # noqa: PLC0415
-        import time  # noqa: PLC0415
+        import asyncio
+        import time
 
         end = time.monotonic() + self.seconds
         while not self.interrupted.is_set() and (left := end - time.monotonic()) > 0:
@@ -121,6 +121,6 @@ class Commit(Wait):
         """Commit on another thread if it takes long."""
         if not self.remote:
             return self.write(*self.args)
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         return await asyncio.to_thread(self.write, *self.args)

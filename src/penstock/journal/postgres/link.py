@@ -1,0 +1,257 @@
+"""One connection to PostgreSQL that is made when first needed, made again when lost, and never waited for forever.
+
+Statements go through libpq itself (psycopg's `pq` layer): an append is one exchange, and every exchange has a deadline.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.core.errors import JournalUnavailable, WrongProcess
+from penstock.core.extras import require
+from penstock.journal.postgres.failures import Lost, Refused, opening_error, unavailable
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.pq import ExecStatus
+    from psycopg.pq.abc import PGconn, PGresult
+else:
+    psycopg = require("psycopg", "postgres")
+    ExecStatus = psycopg.pq.ExecStatus
+
+T = TypeVar("T")
+
+_FINE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY})
+_TRANSIENT = frozenset({"40001", "40P01", "0A000", "26000"})
+"""Worth another try: serialization, deadlock; a plan or a prepared statement that a change of the tables took away."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_READERS: dict[int, Callable[[bytes], Any]] = {
+    16: lambda value: value == b"\1",
+    17: bytes,
+    20: lambda value: int.from_bytes(value, "big", signed=True),
+    21: lambda value: int.from_bytes(value, "big", signed=True),
+    23: lambda value: int.from_bytes(value, "big", signed=True),
+}
+
+
+class Session:
+    """A live connection. Every call ends by its deadline."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._pgconn: PGconn = connection.pgconn
+        self._poll = select.poll()
+        self._poll.register(self._pgconn.socket, select.POLLIN)
+        self._prepared: dict[Any, bytes] = {}
+
+    def execute(self, name: Any, sql: Callable[[], str], values: Sequence[bytes | None], deadline: float) -> int:
+        """Execute a statement that is prepared once for each name; all values are binary.
+
+        Returns:
+            How many rows it wrote or returned.
+        """
+        prepared = self._prepared.get(name)
+        if prepared is None:
+            prepared = b"s%d" % len(self._prepared)
+            self._exchange(lambda: self._pgconn.send_prepare(prepared, sql().encode()), deadline)
+            self._prepared[name] = prepared
+        statement = prepared
+        result = self._exchange(
+            lambda: self._pgconn.send_query_prepared(statement, values, [1] * len(values), 1), deadline
+        )
+        return result.command_tuples or 0
+
+    def query(self, sql: str, parameters: Sequence[Any], deadline: float) -> PGresult:
+        """Execute a statement with `?` for its parameters."""
+        parts = sql.split("?")
+        numbered = "".join(f"{part}${number}" for number, part in enumerate(parts[:-1], start=1)) + parts[-1]
+        values: list[bytes | None] = []
+        formats = []
+        for parameter in parameters:
+            binary = isinstance(parameter, (str, bytes))
+            value = parameter.encode() if isinstance(parameter, str) else parameter
+            values.append(value if value is None or binary else str(value).encode())
+            formats.append(1 if binary else 0)
+        return self._exchange(
+            lambda: self._pgconn.send_query_params(numbered.encode(), values, None, formats, 1), deadline
+        )
+
+    def script(self, sql: str, deadline: float) -> None:
+        """Execute several statements without parameters."""
+        self._exchange(lambda: self._pgconn.send_query(sql.encode()), deadline)
+
+    def _exchange(self, send: Callable[[], None], deadline: float) -> PGresult:
+        pgconn = self._pgconn
+        try:
+            send()
+            while pgconn.flush():
+                self._wait(deadline, select.POLLIN | select.POLLOUT)
+                pgconn.consume_input()
+            failed = result = None
+            while True:
+                while pgconn.is_busy():
+                    self._wait(deadline, select.POLLIN)
+                    pgconn.consume_input()
+                latest = pgconn.get_result()
+                if latest is None:
+                    break
+                result = latest
+                if latest.status not in _FINE and failed is None:
+                    failed = latest
+        except psycopg.Error as error:
+            raise Lost(str(error)) from error
+        if failed is not None:
+            raise Refused.by(failed)
+        if result is None:
+            raise Lost("the connection gave no answer")
+        return result
+
+    def _wait(self, deadline: float, events: int) -> None:
+        left = deadline - time.monotonic()
+        if events != select.POLLIN:
+            self._poll.modify(self._pgconn.socket, events)
+        try:
+            if left <= 0 or not self._poll.poll(left * 1000):
+                raise Lost("the server did not answer in time")
+        finally:
+            if events != select.POLLIN:
+                self._poll.modify(self._pgconn.socket, select.POLLIN)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with suppress(psycopg.Error):
+            self._connection.close()
+
+
+def rows_of(result: PGresult) -> list[tuple[Any, ...]]:
+    """The rows of a result in Python's types."""
+    fields = range(result.nfields)
+    readers = [_READERS.get(result.ftype(field), bytes.decode) for field in fields]
+    value_of = result.get_value
+    rows = []
+    for row in range(result.ntuples):
+        values = [value_of(row, field) for field in fields]
+        rows.append(tuple(None if v is None else read(v) for read, v in zip(readers, values, strict=True)))
+    return rows
+
+
+class Link:
+    """A session for one thread at a time, with another when it is lost.
+
+    Args:
+        connect: makes a connection within the seconds given.
+        prepare: what a new session needs first.
+        place: names the server in messages.
+        outage_seconds: how long one use may take, lost connections included.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[float], psycopg.Connection[Any]],
+        prepare: Callable[[Session, float], None],
+        place: str,
+        outage_seconds: float,
+    ) -> None:
+        self._connect = connect
+        self._prepare = prepare
+        self._place = place
+        self._outage = outage_seconds
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._pid = os.getpid()
+        self._closed = False
+
+    def open(self) -> None:
+        """Connect for the first time: a mistake in the address is told at once, and a server that starts is awaited.
+
+        Raises:
+            ConfigurationError, JournalUnavailable: with what to do.
+        """
+        self.use(lambda session, deadline, lost: None, opening=True)
+
+    def use(self, work: Callable[[Session, float, bool], T], *, opening: bool = False, limit: float | None = None) -> T:
+        """Do something with the session; when the connection is lost, do it again with another.
+
+        Args:
+            work: gets the session, the deadline, and whether an earlier try may have been carried out.
+            opening: tell at once when the server cannot be reached.
+            limit: another time limit than the outage's, in seconds.
+
+        Raises:
+            JournalUnavailable: the time is up.
+        """
+        if self._pid != os.getpid():
+            raise WrongProcess()
+        seconds = self._outage if limit is None else limit
+        deadline = time.monotonic() + seconds
+        if not self._lock.acquire(timeout=seconds):
+            raise unavailable(self._place, seconds, "another thread is still waiting for it")
+        try:
+            return self._tries(work, deadline, seconds, opening)
+        except BaseException as error:
+            if not isinstance(error, Refused):
+                self._discard()
+            raise
+        finally:
+            self._lock.release()
+
+    def _tries(self, work: Callable[[Session, float, bool], T], deadline: float, seconds: float, opening: bool) -> T:
+        lost = False
+        pause = _FIRST_PAUSE
+        while True:
+            if self._closed:
+                raise JournalUnavailable("This journal was closed.", hint="open it again")
+            try:
+                session = self._session
+                if session is None:
+                    session = self._connected(deadline, opening)
+                return work(session, deadline, lost)
+            except Lost as error:
+                lost = True
+                reason = str(error)
+            except Refused as error:
+                if error.sqlstate not in _TRANSIENT:
+                    raise
+                reason = str(error)
+            self._discard()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise unavailable(self._place, seconds, reason)
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _connected(self, deadline: float, opening: bool) -> Session:
+        try:
+            session = Session(self._connect(max(deadline - time.monotonic(), 1.0)))
+        except psycopg.OperationalError as error:
+            if opening:
+                refusal = opening_error(self._place, str(error))
+                if refusal is not None:
+                    raise refusal from error
+            raise Lost(str(error)) from error
+        try:
+            self._prepare(session, deadline)
+        except BaseException:
+            session.close()
+            raise
+        self._session = session
+        return session
+
+    def _discard(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def close(self) -> None:
+        """Let go of the connection, for good."""
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            self._closed = True
+            self._discard()
