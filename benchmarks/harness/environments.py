@@ -86,4 +86,4 @@ def _run(command: list[str]) -> None:
     answer = subprocess.run(command, check=False, capture_output=True, text=True, env=variables)
     if answer.returncode:
         lines = [line.strip() for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
-        raise NotInstalled(f"cannot be installed: {' '.join(lines[-6:])}")
+        raise NotInstalled(f"cannot be installed: {' '.join(lines[-2:])}")

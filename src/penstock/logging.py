@@ -1,5 +1,5 @@
 """Loggers, under Prefect's module name."""
 
-from penstock.engine.logs import get_run_logger
+from penstock.engine.logs import disable_run_logger, get_logger, get_run_logger
 
-__all__ = ["get_run_logger"]
+__all__ = ["disable_run_logger", "get_logger", "get_run_logger"]

@@ -17,6 +17,7 @@ from penstock.authoring.options import (
     checked_delays,
     checked_function,
     checked_hooks,
+    checked_name,
     checked_retries,
     checked_tags,
     refuse_unknown,
@@ -66,7 +67,7 @@ class Flow(Generic[P, R]):
         self.description = description or inspect.getdoc(self.fn)
         self.tags = checked_tags("flow", self.name, tags)
         self.version = version
-        self.flow_run_name = flow_run_name
+        self.flow_run_name = checked_name("flow", "flow_run_name", self.name, flow_run_name)
         self.retries, self.timeout_seconds = checked_retries("flow", self.name, retries, timeout_seconds)
         self.retry_delay_seconds = checked_delays(self.name, self.retries, retry_delay_seconds, None, None)
         self.should_validate_parameters = validate_parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -177,13 +177,16 @@ def as_completed(futures: Iterable[PenstockFuture[R]], timeout: float | None = N
         TimeoutError: not all have ended in time.
     """
     waiting = list(futures)
-    proxies: dict[concurrent.futures.Future[None], PenstockFuture[R]] = {}
+    ended: queue.SimpleQueue[PenstockFuture[R]] = queue.SimpleQueue()
+    deadline = None if timeout is None else time.monotonic() + timeout
     for future in waiting:
-        proxy: concurrent.futures.Future[None] = concurrent.futures.Future()
-        proxies[proxy] = future
-        future.add_done_callback(lambda _, proxy=proxy: proxy.set_result(None))  # type: ignore[misc]
+        future.add_done_callback(ended.put)
     for future in waiting:
         if future._help is not None:
             future._help()
-    for proxy in concurrent.futures.as_completed(proxies, timeout):
-        yield proxies[proxy]
+    for index in range(len(waiting)):
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            yield ended.get(timeout=left)
+        except queue.Empty:
+            raise TimeoutError(f"{len(waiting) - index} of {len(waiting)} futures have not ended in time.") from None

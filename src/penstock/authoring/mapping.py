@@ -33,7 +33,8 @@ def _items(value: Any) -> list[Any] | None:
 def map_calls(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Call]:
     """Positional and keyword arguments for each call.
 
-    Lists, tuples, sets, the keys of mappings and other iterables are mapped over; texts, bytes and `unmapped(...)` are passed
+    Lists, tuples, sets, the keys of mappings and other iterables are mapped over; texts, bytes and
+    `unmapped(...)` are passed
     whole. A future is mapped over its result, which is waited for.
 
     Raises:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from penstock.core.errors import AuthoringError
+from penstock.core.errors import AuthoringError, BadOption
 
 NameTemplate = str | Callable[..., str]
 
@@ -15,13 +15,14 @@ def render_name(template: NameTemplate, parameters: dict[str, Any], target: str)
     """Fill a template in: `{parameter}` fields, or a function of nothing or of `parameters`.
 
     Raises:
-        AuthoringError: the template names something that is no parameter, or gives no text.
+        AuthoringError: the template names something that is no parameter.
+        BadOption: the function gives no text.
     """
     if callable(template):
         takes = inspect.signature(template).parameters
         name = template(parameters=parameters) if "parameters" in takes else template()
         if not isinstance(name, str):
-            raise AuthoringError(
+            raise BadOption(
                 f"The name function of {target} returned {type(name).__name__}, not text.",
                 hint="return a str",
             )

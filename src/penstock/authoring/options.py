@@ -77,7 +77,7 @@ def checked_function(kind: str, fn: Any) -> tuple[Callable[..., Any], bool]:
     return fn, inspect.iscoroutinefunction(target)
 
 
-def checked_hooks(kind: str, name: str, hooks: Iterable[Hook] | Hook | None) -> list[Hook]:
+def checked_hooks(kind: str, name: str, hooks: Iterable[Hook] | None) -> list[Hook]:
     """Hooks as a list.
 
     Raises:
@@ -86,7 +86,7 @@ def checked_hooks(kind: str, name: str, hooks: Iterable[Hook] | Hook | None) -> 
     if hooks is None:
         return []
     if callable(hooks):
-        return [hooks]
+        raise BadOption(f"{name} of a {kind} takes a list of functions.", hint=f"write {name}=[my_hook]")
     found = list(hooks)
     for hook in found:
         if not callable(hook):
@@ -142,3 +142,14 @@ def checked_delays(
     if condition is not None and not callable(condition):
         raise BadOption(f"retry_condition_fn of task {name!r} must be a function, and is {condition!r}.")
     return found if isinstance(found, (int, float)) else numbers
+
+
+def checked_name(kind: str, option: str, name: str, template: Any) -> Any:
+    """A name template: text, a function, or none.
+
+    Raises:
+        BadOption: anything else.
+    """
+    if template is not None and not isinstance(template, str) and not callable(template):
+        raise BadOption(f"{option} of {kind} {name!r} must be text or a function, and is {template!r}.")
+    return template

@@ -257,6 +257,8 @@ def _convert_class(value: Any, bare: type, kind: Any, path: str, mistakes: Mista
     if bare in _LEAVES or issubclass(bare, enum.Enum):
         if type(value) is bare or (isinstance(value, bare) and not isinstance(value, bool)):
             return value
+        if isinstance(value, bool) and bare in (int, float):
+            return bare(value)
         return _convert_leaf(value, bare, path, mistakes)
     if isinstance(value, bare):
         return value

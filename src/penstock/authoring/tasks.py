@@ -16,6 +16,7 @@ from penstock.authoring.options import (
     checked_delays,
     checked_function,
     checked_hooks,
+    checked_name,
     checked_retries,
     checked_tags,
     refuse_unknown,
@@ -69,7 +70,7 @@ class Task(Generic[P, R]):
         self.retry_jitter_factor = retry_jitter_factor
         self.retry_condition_fn = retry_condition_fn
         self.log_prints = log_prints
-        self.task_run_name = task_run_name
+        self.task_run_name = checked_name("task", "task_run_name", self.name, task_run_name)
         self.on_completion_hooks = checked_hooks("task", "on_completion", on_completion)
         self.on_failure_hooks = checked_hooks("task", "on_failure", on_failure)
         self.on_crashed_hooks = checked_hooks("task", "on_crashed", on_crashed)

@@ -18,7 +18,7 @@ from penstock.core.events import (
     RunCreated,
     RunEnded,
     RunFailed,
-    RunRenamed,
+    RunReleased,
     RunResumed,
     RunRetrying,
     RunStarted,
@@ -62,11 +62,11 @@ class Retry(msgspec.Struct, frozen=True):
     error: ErrorInfo | None = None
 
 
-class Rename(msgspec.Struct, frozen=True):
-    """Give the run another name."""
+class Release(msgspec.Struct, frozen=True):
+    """Let go of the run without ending it."""
 
     at: int
-    name: str
+    reason: str | None = None
 
 
 class RequestCancel(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ class Finish(msgspec.Struct, frozen=True):
     returned: bool = False
 
 
-RunCommand = Start | Resume | Retry | Rename | RequestCancel | Finish
+RunCommand = Start | Resume | Retry | Release | RequestCancel | Finish
 TaskCommand = Start | Retry | Finish
 
 
@@ -164,8 +164,8 @@ def decide_run(state: RunState, command: RunCommand) -> Event:
             if state.type is not StateType.RUNNING:
                 raise InvalidTransition(f"Only a running run can be retried; this one is {state.type.word}.")
             return RunRetrying(at=command.at, attempt=state.attempt, delay=command.delay, error=command.error)
-        case Rename():
-            return RunRenamed(at=command.at, name=command.name)
+        case Release():
+            return RunReleased(at=command.at, reason=command.reason)
         case RequestCancel():
             return RunCancelRequested(at=command.at, reason=command.reason)
         case Finish():
@@ -195,8 +195,8 @@ def evolve_run(state: RunState, event: Event) -> RunState:
             return msgspec.structs.replace(state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False)
         case RunRetrying():
             return msgspec.structs.replace(state, type=StateType.RETRYING)
-        case RunRenamed():
-            return msgspec.structs.replace(state, name=event.name)
+        case RunReleased():
+            return msgspec.structs.replace(state, type=StateType.PENDING, owner=None)
         case RunCancelRequested():
             return msgspec.structs.replace(state, cancel_requested=True)
         case RunEnded():

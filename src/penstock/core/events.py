@@ -123,11 +123,11 @@ class RunRetrying(Event, frozen=True, omit_defaults=True, kw_only=True):
     error: ErrorInfo | None = None
 
 
-class RunRenamed(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """The run got its name from a template."""
+class RunReleased(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """The process let go of the run without ending it; it can be resumed."""
 
-    stored: ClassVar[str] = "RunRenamed"
-    name: str
+    stored: ClassVar[str] = "RunReleased"
+    reason: str | None = None
 
 
 class RunCancelRequested(Event, frozen=True, omit_defaults=True, kw_only=True):
@@ -252,7 +252,7 @@ _KNOWN: tuple[type[Event], ...] = (
     RunStarted,
     RunResumed,
     RunRetrying,
-    RunRenamed,
+    RunReleased,
     RunCancelRequested,
     RunCompleted,
     RunFailed,

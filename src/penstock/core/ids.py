@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
-import socket
 import time
 
 _ADJECTIVES = [
@@ -174,6 +172,8 @@ def child_run_id(parent_id: str, key: str, generation: int) -> str:
 
     It keeps its parent's leading milliseconds, so that a listing shows families together.
     """
+    import hashlib
+
     digest = hashlib.blake2b(f"{parent_id}/{key}/{generation}".encode(), digest_size=10).hexdigest()
     return f"{parent_id[:13]}-7{digest[:3]}-8{digest[3:6]}-{digest[6:18]}"
 
@@ -210,9 +210,9 @@ def _start_without_proc(pid: int) -> str | None:
 def _host() -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id") as boot:
-            return f"{socket.gethostname()}/{boot.read(8)}"
+            return f"{os.uname().nodename}/{boot.read(8)}"
     except OSError:
-        return socket.gethostname()
+        return os.uname().nodename
 
 
 def new_owner() -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from penstock.core.context import current_scope, current_tags
-from penstock.core.decisions import Finish, Rename, Resume, Retry, Start
+from penstock.core.decisions import Finish, Release, Resume, Retry, Start
 from penstock.core.errors import (
     FlowTimedOut,
     Interruption,
@@ -28,7 +28,7 @@ from penstock.engine.arguments import as_states
 from penstock.engine.failures import error_info
 from penstock.engine.hooks import run_hooks
 from penstock.engine.live import LiveRun, RunInfo
-from penstock.engine.logs import Printing, engine_logger
+from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
 from penstock.engine.replay import Replay, state_of
 from penstock.engine.tasks import aborted_message, failed_state
@@ -79,7 +79,7 @@ def _open(live: LiveRun, created: Record | None) -> Path[Stored | None]:
     """Record the beginning; the recorded end if there is one already."""
     recorder, engine = live.recorder, live.engine
     last = None
-    if created is None or live.parent is not None:
+    if created is None or (live.parent is not None and live.parent.replay is not None):
         replay = Replay(strict=True)
         for last in engine.journal.load(live.id):
             recorder.replay(last)
@@ -108,11 +108,14 @@ def _attempts(live: LiveRun) -> Path[State]:
     while True:
         live.info = info_of(live)
         if flow.on_running_hooks:
-            yield from run_hooks(flow.on_running_hooks, flow, live.info, State(StateType.RUNNING))
+            yield from run_hooks(
+                flow.on_running_hooks,
+                flow,
+                live.info,
+                State(StateType.RUNNING, "Retrying" if live.attempt > 1 else None),
+            )
         state = yield from _attempt(live)
         if state.type is not StateType.FAILED or live.attempt > flow.retries:
-            return state
-        if isinstance(state.data, ReplayDiverged):
             return state
         yield from _again(live, state)
 
@@ -120,8 +123,8 @@ def _attempts(live: LiveRun) -> Path[State]:
 def _attempt(live: LiveRun) -> Path[State]:
     flow = live.flow
     args, kwargs = flow.arguments(live.parameters)
-    prints = flow.log_prints
-    fn = Printing(flow.fn, flow.isasync) if prints else flow.fn
+    inherited = live.parent.flow.log_prints if live.parent is not None else None
+    fn = with_prints(flow.fn, flow.isasync, flow.log_prints, inherited)
     seconds = flow.timeout_seconds
     late = FlowTimedOut(f"Flow run exceeded timeout of {seconds} second(s)") if seconds is not None else None
     try:
@@ -129,16 +132,36 @@ def _attempt(live: LiveRun) -> Path[State]:
     except Exception as error:
         if live.recorder.broken and isinstance(error, JournalError):
             raise
+        if error is late:
+            yield from _leave_steps(live)
         yield from _wait_for_steps(live)
+        _check_replay(live)
         return failed_state(error, "Flow run")
     yield from _wait_for_steps(live)
     live.check_interrupted()
-    if live.replay is not None:
-        try:
-            live.replay.check_all_reached()
-        except ReplayDiverged as error:
-            return failed_state(error, "Flow run")
+    _check_replay(live, at_end=True)
     return final_state(as_states(value))
+
+
+def _check_replay(live: LiveRun, at_end: bool = False) -> None:
+    """Raise what the flow's code may have swallowed: that it does not follow its record."""
+    if live.replay is not None:
+        if live.replay.diverged is not None:
+            raise live.replay.diverged
+        if at_end:
+            live.replay.check_all_reached()
+
+
+def _leave_steps(live: LiveRun) -> Path[None]:
+    """The flow is out of time: stop what it submitted, and record that it was stopped."""
+    live.stop_runner(kill=True)
+    message = "The flow ran out of time while this step was running."
+    finish = Finish(now_us(), StateType.CANCELLED, None, message)
+    yield Commit(live.remote, live.recorder.end_steps, finish)
+    for future in list(live.pending):
+        future.settle(State(StateType.CANCELLED, None, message).recorded())
+    live.pending.clear()
+    live.runner = live.runner.duplicate()
 
 
 def _wait_for_steps(live: LiveRun) -> Path[None]:
@@ -239,6 +262,9 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
         state = State(StateType.CRASHED, None, aborted_message(error), error)
     if live.recorder.broken or isinstance(interruption, RunFenced) or isinstance(error, (JournalError, GeneratorExit)):
         return state
+    if isinstance(error, ReplayDiverged):
+        yield Commit(live.remote, live.recorder.command, (Release(now_us(), error.message), None))
+        return state
     try:
         message = f"The run ended {state.name} while this step was running."
         yield Commit(live.remote, live.recorder.end_steps, Finish(now_us(), state.type, None, message))
@@ -306,9 +332,3 @@ def created_record(live: LiveRun, key: str | None, shown: dict[str, Any], origin
         **(origin or {}),
     )
     return Record(event, data)
-
-
-def rename(live: LiveRun, name: str) -> None:
-    """Record another name for the run."""
-    live.recorder.command((Rename(now_us(), name), None))
-    live.name = name

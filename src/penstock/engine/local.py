@@ -8,13 +8,13 @@ from penstock.authoring.flows import Flow
 from penstock.authoring.naming import render_name
 from penstock.core.context import current_scope, current_tags
 from penstock.core.decisions import TaskState
-from penstock.core.errors import MissingContext, ParameterError, RunNotResumable
+from penstock.core.errors import MissingContext, ParameterError, RunNotResumable, UpstreamFailed
 from penstock.core.events import RunCreated, Saved, now_us
 from penstock.core.ids import child_run_id, new_owner, new_run_id, new_run_name
 from penstock.core.ports import Journal, Observer, ResultStore, TaskRunner
 from penstock.core.states import State, StateType
 from penstock.engine.arguments import futures_in, needs_a_look, resolved
-from penstock.engine.flows import created_record, run_flow
+from penstock.engine.flows import created_record, info_of, run_flow
 from penstock.engine.jobs import submit
 from penstock.engine.keeper import Keeper
 from penstock.engine.live import LiveRun
@@ -106,8 +106,8 @@ class LocalEngine:
             if not return_state:
                 raise
             return State(StateType.FAILED, None, f"Validation of flow parameters failed: {error}", error)
-        name = _run_name(flow, parameters)
-        live = self.root_run(flow, parameters, new_run_id(), name, flow.tags | current_tags.get())
+        live = self.root_run(flow, parameters, new_run_id(), flow.name, flow.tags | current_tags.get())
+        live.name = _run_name(live)
         created = created_record(live, None, shown_parameters(parameters), None)
         return answer(flow, run_flow(live, created), return_state, live)
 
@@ -144,15 +144,19 @@ class LocalEngine:
         known = recorded_state(call)
         if isinstance(known, State):
             return known
-        upstream = list(futures_in((call.args, call.kwargs, call.wait_for)))
+        upstream = [f for f in futures_in((call.args, call.kwargs, call.wait_for)) if not f.done()]
         if upstream:
             yield Futures(upstream)
-        if call.wait_for is not None:
-            resolved(call.wait_for)
-        args = tuple(resolved(value) for value in call.args)
-        kwargs = {name: resolved(value) for name, value in call.kwargs.items()}
-        parameters = flow.validated(flow.parameters(args, kwargs))
         state = known if known is not None else TaskState(call.step)
+        try:
+            resolved(call.wait_for)
+            args = tuple(resolved(value) for value in call.args)
+            kwargs = {name: resolved(value) for name, value in call.kwargs.items()}
+            parameters = flow.validated(flow.parameters(args, kwargs))
+        except (ParameterError, UpstreamFailed) as error:
+            name = "NotReady" if isinstance(error, UpstreamFailed) else None
+            failed = State(StateType.FAILED, name, f"Validation of flow parameters failed: {error}", error)
+            return (yield from finish_step(call, state, failed, now_us()))
         base, generation = split_key(state.step.key)
         child_id = child_run_id(live.id, base, generation)
         started = now_us()
@@ -162,13 +166,14 @@ class LocalEngine:
             self,
             flow,
             child_id,
-            _run_name(flow, parameters),
+            flow.name,
             recorder,
             parent=live,
             parameters=parameters,
             tags=flow.tags | live.tags | current_tags.get(),
             runner=self._runner(flow, live),
         )
+        child.name = _run_name(child)
         outcome = yield from run_flow(child, created_record(child, call.step.key, shown_parameters(parameters), None))
         yield from finish_step(call, state, outcome, started, child_id)
         return outcome
@@ -226,7 +231,13 @@ def _unwrapped(state: State, return_state: bool) -> Any:
     return state if return_state else state.result()
 
 
-def _run_name(flow: Any, parameters: dict[str, Any]) -> str:
+def _run_name(live: LiveRun) -> str:
+    flow = live.flow
     if flow.flow_run_name is None:
         return new_run_name()
-    return render_name(flow.flow_run_name, parameters, f"flow {flow.name!r}")
+    live.info = info_of(live)
+    token = current_scope.set(live.scope)
+    try:
+        return render_name(flow.flow_run_name, live.parameters, f"flow {flow.name!r}")
+    finally:
+        current_scope.reset(token)

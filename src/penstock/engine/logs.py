@@ -6,7 +6,8 @@ import builtins
 import functools
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -79,6 +80,8 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
         MissingContext: called outside a flow and a task.
     """
     scope = current_scope.get()
+    if scope is None and _runs.disabled:
+        return logging.LoggerAdapter(_runs, {})
     if scope is None:
         raise MissingContext(
             "There is no active flow or task run context.",
@@ -90,40 +93,63 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
 def _print(*values: Any, **options: Any) -> None:
     if _capture.get() and options.get("file") in (None, sys.stdout, sys.stderr) and current_scope.get() is not None:
         separator = options.get("sep")
-        text = (" " if separator is None else separator).join(map(str, values))
+        end = options.get("end")
+        text = (" " if separator is None else separator).join(map(str, values)) + (end or "").rstrip("\n")
         _runs.info("%s", text)
         return
     _plain_print(*values, **options)
 
 
-class Printing:
-    """A function whose prints are logged instead. An object, so that it can be sent to another process."""
+def with_prints(fn: Callable[..., Any], isasync: bool, own: bool | None, inherited: bool | None) -> Callable[..., Any]:
+    """The function, with its prints logged if `log_prints` says so here or (where it says nothing) around it."""
+    capture = bool(inherited if own is None else own)
+    return Printing(fn, isasync, capture) if capture or _capture.get() else fn
 
-    def __init__(self, fn: Callable[..., Any], isasync: bool) -> None:
+
+@contextmanager
+def disable_run_logger() -> Iterator[None]:
+    """Let run loggers say nothing, for tests of a task's function."""
+    before, _runs.disabled = _runs.disabled, True
+    try:
+        yield
+    finally:
+        _runs.disabled = before
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """An ordinary logger below `penstock`."""
+    return logging.getLogger(f"penstock.{name}" if name else "penstock")
+
+
+class Printing:
+    """A function whose prints are logged (or not any more). An object, so that it can be sent to another process."""
+
+    def __init__(self, fn: Callable[..., Any], isasync: bool, capture: bool) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.isasync = isasync
+        self.capture = capture
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         _replace_print()
         if self.isasync:
             return self._awaited(args, kwargs)
-        token = _capture.set(True)
+        token = _capture.set(self.capture)
         try:
             return self.fn(*args, **kwargs)
         finally:
             _capture.reset(token)
 
     async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        token = _capture.set(True)
+        token = _capture.set(self.capture)
         try:
             return await self.fn(*args, **kwargs)
         finally:
             _capture.reset(token)
 
     def __reduce__(self) -> Any:
-        return Printing, (self.fn, self.isasync)
+        return Printing, (self.fn, self.isasync, self.capture)
 
 
 def _replace_print() -> None:

@@ -24,9 +24,10 @@ from typing import Any
 
 from penstock.core.context import current_scope
 from penstock.core.errors import CrashedRun, RunCancelled
-from penstock.core.ports import TaskRunner, current_engine
+from penstock.core.ports import current_engine
 from penstock.engine.pipes import dumps, receive, send
 from penstock.engine.threads import ThreadPoolTaskRunner
+from penstock.engine.trees import kill_tree
 
 _here = threading.local()
 
@@ -212,45 +213,3 @@ def _error(data: bytes, text: str) -> BaseException:
     except Exception:
         pass
     return CrashedRun(f"The task raised an exception that cannot be brought back: {text}")
-
-
-def descendants(pid: int) -> list[int]:
-    """Every process this one has started, and so on; nearest first."""
-    children: dict[int, list[int]] = {}
-    for process, parent in _parents():
-        children.setdefault(parent, []).append(process)
-    found, queue = [], list(children.get(pid, ()))
-    while queue:
-        process = queue.pop(0)
-        found.append(process)
-        queue += children.get(process, ())
-    return found
-
-
-def _parents() -> list[tuple[int, int]]:
-    if os.path.isdir("/proc/self"):
-        pairs = []
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
-            with (
-                contextlib.suppress(OSError, IndexError, ValueError),
-                open(f"/proc/{name}/stat", "rb") as stat,
-            ):
-                pairs.append((int(name), int(stat.read().rpartition(b")")[2].split()[1])))
-        return pairs
-    listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
-    return [(int(pid), int(parent)) for pid, parent in (line.split() for line in listing.splitlines())]
-
-
-def kill_tree(pid: int, number: int) -> None:
-    """Send a signal to a process, to all it has started, and to the groups they lead."""
-    for process in [pid, *descendants(pid)]:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getpgid(process) == process and process != os.getpgrp():
-                os.killpg(process, number)
-            else:
-                os.kill(process, number)
-
-
-__all__ = ["ProcessPoolTaskRunner", "TaskRunner", "descendants", "kill_tree"]

@@ -23,10 +23,11 @@ from penstock.core.decisions import (
     evolve_run,
     evolve_task,
 )
-from penstock.core.errors import RunFenced, SequenceConflict
+from penstock.core.errors import Interruption, RunFenced, SequenceConflict
 from penstock.core.events import Event, Record, RunCancelRequested, Stored, TaskEvent
 from penstock.core.model import LogLine
 from penstock.core.ports import Journal, Observer
+from penstock.core.states import StateType
 
 _WAITING, _WRITTEN = 0, 1
 _MAX_LOGS = 20_000
@@ -52,7 +53,7 @@ class Recorder:
         self._observers = observers
         self._queue: deque[list[Any]] = deque()
         self._logs: deque[LogLine] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._broken: BaseException | None = None
 
     @property
@@ -93,18 +94,20 @@ class Recorder:
 
     def record(self, state: TaskState, event: TaskEvent, data: bytes | None = None) -> TaskState:
         """Commit an event of a step."""
-        self._ended(state)
+        self._leave(state)
         self._commit(Record(event, data))
         return evolve_task(state, event)
 
     def finish(self, state: TaskState, command: Finish, data: bytes | None = None) -> None:
         """Commit the end of a step."""
-        self._ended(state)
+        self._leave(state)
         self._commit(Record(decide_task(state, command), data))
 
-    def _ended(self, state: TaskState) -> None:
+    def _leave(self, state: TaskState) -> None:
+        """The step runs no more. Only one can say so: not an abandoned thread, after the run went on without it."""
         key = state.step.key
-        self.running.pop(key, None)
+        if self.running.pop(key, None) is None and state.type is StateType.RUNNING:
+            raise Interruption(f"{key} has ended already; what an abandoned thread of it says is not recorded.")
         if self._announced:
             self._announced.discard(key)
 
@@ -177,8 +180,12 @@ class Recorder:
             except SequenceConflict:
                 self._catch_up()
                 self.journal.append(self.run_id, self.seq, records, logs)
-        except BaseException as error:
+        except Exception as error:
             self._broken = error
+            raise
+        except BaseException as error:
+            self._broken = error if isinstance(error, RunFenced) else None
+            self._look_again(records)
             raise
         self.seq += len(records)
         for record in records:
@@ -188,6 +195,18 @@ class Recorder:
             if not told:
                 for observer in self._observers:
                     observer(self.run_id, event)
+
+    def _look_again(self, records: list[Record]) -> None:
+        """A signal broke into an append, so that nobody knows whether it was committed: ask the journal."""
+        if self._broken is not None:
+            return
+        try:
+            for record, stored in zip(records, list(self.journal.load(self.run_id, self.seq)), strict=False):
+                if stored.event != record.event:
+                    break
+                self.replay(stored)
+        except Exception as error:
+            self._broken = error
 
     def _catch_up(self) -> None:
         """Somebody else appended: a request to cancel is fine, anything else means the run is no longer ours."""

@@ -24,8 +24,8 @@ from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Journal
 from penstock.core.states import StateType
 from penstock.engine.local import LocalEngine
-from penstock.engine.processes import kill_tree
 from penstock.engine.replay import split_key
+from penstock.engine.trees import kill_tree
 
 _MAX_DEPTH = 50
 

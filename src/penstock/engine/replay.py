@@ -34,9 +34,11 @@ class Replay:
 
     Attributes:
         strict: a call that does not fit the record is an error.
+        diverged: that error, once there was one.
     """
 
     def __init__(self, strict: bool) -> None:
+        self.diverged: ReplayDiverged | None = None
         self.strict = strict
         self.steps: dict[str, Remembered] = {}
         self._places: dict[tuple[str | None, int], str] = {}
@@ -64,7 +66,11 @@ class Replay:
         """
         found = self.steps.get(step.key)
         if self.strict:
-            self._check(step, found)
+            try:
+                self._check(step, found)
+            except ReplayDiverged as error:
+                self.diverged = error
+                raise
         if found is not None:
             self._visited.add(step.key)
         return found

@@ -68,6 +68,8 @@ _TASK_FACTS = ("id", "name", "task_name", "parameters", "tags", "run_count", "ke
 
 
 def _fresh(name: str) -> Any:
+    if name == "run_count":
+        return 0
     value = _EMPTY.get(name)
     return type(value)() if value is not None else None
 

@@ -11,6 +11,7 @@ from penstock.core.decisions import Finish, Retry, TaskState, decide_task
 from penstock.core.errors import (
     Interruption,
     JournalError,
+    ReplayDiverged,
     ResultNotSaved,
     RunError,
     TaskTimedOut,
@@ -24,7 +25,7 @@ from penstock.engine.failures import error_info, is_timeout, text_of, type_name
 from penstock.engine.fingerprints import fingerprints
 from penstock.engine.hooks import HookCall, run_hooks
 from penstock.engine.live import LiveRun, RunInfo
-from penstock.engine.logs import Printing, engine_logger
+from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
 from penstock.engine.replay import state_of
 from penstock.engine.waits import Call, Commit, Sleep
@@ -112,8 +113,6 @@ def run_task(call: StepCall) -> Path[State]:
             outcome = State(_FAILED, "NotReady", error.message, error)
             yield from finish_step(call, state, outcome, now_us())
             return outcome
-    if call.task.task_run_name is not None:
-        state = _named(call, state, args, kwargs)
     return (yield from _execute(call, state, args, kwargs))
 
 
@@ -132,16 +131,21 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
     scope = Scope(live, state.step.key)
     token = current_scope.set(scope)
     try:
+        if task.task_run_name is not None:
+            scope.info = (call, state, now_us(), args, kwargs)
+            state = _named(call, state, args, kwargs)
         while True:
             started = now_us()
             state = live.recorder.begin(state, started)
             scope.info = (call, state, started, args, kwargs)
             if task.on_running_hooks:
-                yield from run_hooks(task.on_running_hooks, task, info_of(call, state), State(StateType.RUNNING))
+                yield from run_hooks(task.on_running_hooks, task, info_of(call, state), _running(state.attempt))
             try:
                 value = yield _call_of(call, args, kwargs)
             except Exception as error:
                 if isinstance(error, (JournalError, RunError)) and live.recorder.broken:
+                    raise
+                if isinstance(error, ReplayDiverged):
                     raise
                 outcome = failed_state(error, "Task run")
             except BaseException as error:
@@ -168,8 +172,7 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
 
 def _call_of(call: StepCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     task = call.task
-    prints = task.log_prints if task.log_prints is not None else call.live.flow.log_prints
-    fn = Printing(task.fn, task.isasync) if prints else task.fn
+    fn = with_prints(task.fn, task.isasync, task.log_prints, call.live.flow.log_prints)
     seconds = task.timeout_seconds
     if seconds is None:
         return Call(fn, args, kwargs, None, None, call.invoke)
@@ -185,6 +188,10 @@ def _state_of_value(value: Any) -> State:
         value._returned = True
         return value
     return State(_COMPLETED, None, None, value, 0.0)
+
+
+def _running(attempt: int) -> State:
+    return State(StateType.RUNNING, "Retrying" if attempt > 1 else None)
 
 
 def failed_state(error: BaseException, what: str) -> State:

@@ -31,9 +31,7 @@ class MemoryJournal(Journal):
         self._logs: list[LogLine] = []
         self._cursors: dict[str, int] = {}
 
-    def append(
-        self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()
-    ) -> None:
+    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
         with self._lock:
             mine = self._by_run.setdefault(run_id, [])

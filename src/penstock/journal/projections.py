@@ -20,7 +20,7 @@ from penstock.core.events import (
     RunCrashed,
     RunCreated,
     RunFailed,
-    RunRenamed,
+    RunReleased,
     RunResumed,
     RunRetrying,
     RunStarted,
@@ -131,7 +131,11 @@ PROJECTIONS: dict[type[Event], Projection] = {
         ("id", "state", "state_name"),
         lambda run_id, e: (run_id, "Retrying", "Retrying"),
     ),
-    RunRenamed: Projection("runs", ("id", "name"), lambda run_id, e: (run_id, e.name)),
+    RunReleased: Projection(
+        "runs",
+        ("id", "state", "state_name", "message", "owner", "lease_until"),
+        lambda run_id, e: (run_id, "Pending", "Interrupted", e.reason, None, None),
+    ),
     RunCancelRequested: Projection("runs", ("id", "cancel_requested"), lambda run_id, e: (run_id, True)),
     **{kind: Projection("runs", _END_COLUMNS, _end) for kind in (RunCompleted, RunFailed, RunCrashed, RunStopped)},
     TaskStarted: _task_projection("Running", ended=False),
@@ -150,12 +154,11 @@ def statement(projection: Projection, mark: str) -> str:
     rest = [column for column in columns if column not in keys]
     if not projection.creates:
         sets = ", ".join(f"{column} = {mark}" for column in rest)
-        return f"UPDATE {table} SET {sets} WHERE {' AND '.join(f'{key} = {mark}' for key in keys)}"  # noqa: S608
-    changing = [c for c in rest if c in ("state", "state_name", "message", "attempt", "started_at", "ended_at")]
+        return f"UPDATE {table} SET {sets} WHERE {' AND '.join(f'{key} = {mark}' for key in keys)}"
     marks = ", ".join([mark] * len(columns))
-    sets = ", ".join(f"{column} = excluded.{column}" for column in changing)
+    sets = ", ".join(f"{column} = excluded.{column}" for column in rest)
     return (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) "
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
     )
 

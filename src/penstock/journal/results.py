@@ -111,10 +111,10 @@ class FileResultStore(ResultStore):
             data = pickle.dumps(value, protocol=5)
             if b"__main__" not in data:
                 return "pickle", data
-        except Exception:  # noqa: S110 - cloudpickle takes more, and says why if it does not
+        except Exception:
             pass
         try:
-            import cloudpickle  # noqa: PLC0415
+            import cloudpickle
 
             return "cloudpickle", cloudpickle.dumps(value, protocol=5)
         except Exception as error:
@@ -168,7 +168,7 @@ class FileResultStore(ResultStore):
 
     def sweep(self, used: set[str]) -> int:
         """Delete files no record refers to (older than an hour, so that none is about to be); returns the count."""
-        import time  # noqa: PLC0415
+        import time
 
         removed = 0
         for path in self.folder.glob("??/*"):
@@ -191,7 +191,7 @@ def _sync_folder(folder: Path) -> None:
 def _frame_bytes(value: Any) -> tuple[str, bytes] | None:
     package = type(value).__module__.split(".")[0]
     if package == "polars" and hasattr(value, "write_ipc"):
-        import io  # noqa: PLC0415
+        import io
 
         buffer = io.BytesIO()
         try:
@@ -204,7 +204,7 @@ def _frame_bytes(value: Any) -> tuple[str, bytes] | None:
     arrow = sys.modules.get("pyarrow")
     if arrow is None and package == "pandas":
         try:
-            import pyarrow as arrow  # noqa: PLC0415
+            import pyarrow as arrow
         except ImportError:
             return None
     try:
@@ -223,14 +223,15 @@ def _load_bytes(serializer: str, data: bytes) -> Any:
     if serializer == "json":
         return _decode(data)
     if serializer in ("pickle", "cloudpickle"):
-        return pickle.loads(data)  # noqa: S301 - written by this project's own runs, read only by the one resuming
+        return pickle.loads(data)
     if serializer == "arrow.polars":
-        import io  # noqa: PLC0415
+        import io
 
         return require("polars", "data").read_ipc(io.BytesIO(data), memory_map=False)
     if serializer in ("arrow.pandas", "arrow.table"):
         table = require("pyarrow", "data").ipc.open_file(data).read_all()
         return table.to_pandas() if serializer == "arrow.pandas" else table
     raise ResultUnavailable(
-        f"This Penstock does not know the serializer {serializer!r}.", hint="upgrade Penstock to the version that ran it"
+        f"This Penstock does not know the serializer {serializer!r}.",
+        hint="upgrade Penstock to the version that ran it",
     )

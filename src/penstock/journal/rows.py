@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.core.events import Event
+from penstock.core.events import Event, UnknownEvent
 from penstock.core.model import Run, TaskRun
 
 _dict = msgspec.json.Decoder(dict[str, Any]).decode
@@ -31,8 +31,20 @@ def task_run_of(row: Mapping[str, Any]) -> TaskRun:
 
 
 def result_refs(event: Event) -> Iterator[str]:
-    """References into the result store that an event holds."""
+    """References into the result store that an event holds, also one from a newer Penstock."""
+    if isinstance(event, UnknownEvent):
+        yield from _refs_in(event.body)
     for field in ("result", "parameters"):
         saved = getattr(event, field, None)
-        if saved is not None and getattr(saved, "ref", None):
+        if saved is not None and saved.ref:
             yield saved.ref
+
+
+def _refs_in(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("ref"), str):
+            yield value["ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _refs_in(item)

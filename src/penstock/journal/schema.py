@@ -27,8 +27,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-POSTGRES_SCHEMA = "penstock"
-
 metadata = MetaData()
 
 _Key = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")

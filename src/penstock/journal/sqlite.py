@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,20 @@ from penstock.core.errors import (
     SequenceConflict,
     WrongProcess,
 )
-from penstock.core.events import Event, Record, encode_event, stored_name
+from penstock.core.events import Event, Record, encode_event, now_us, stored_name
 from penstock.core.model import LogLine
 from penstock.journal.projections import PROJECTIONS, ordered, statement
 from penstock.journal.sql import INSERT_EVENT, INSERT_LOG, SqlJournal, log_row
+from penstock.journal.text import encodable_records, storable_lines, storable_values
 from penstock.journal.versions import HEAD, check_version, schema_sql
 
 _SQL: dict[type[Event], tuple[str, Any]] = {}
 for _kind, _projection in PROJECTIONS.items():
     _SQL[_kind] = (statement(_projection, "?"), _projection)
+
+_TOMBSTONE = "RunDeleted"
+_KNOWN_RUNS = 5000
+_FORK_WAITS_SECONDS = 1.0
 
 _open: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
 
@@ -52,12 +57,15 @@ class SqliteJournal(SqlJournal):
     """
 
     kind = "sqlite"
+    kept = f"type <> '{_TOMBSTONE}'"
+    ref_test = "instr(body, CAST('\"ref\"' AS BLOB)) > 0"
 
     def __init__(self, path: Path, *, full: bool = False, wait_seconds: float = 60.0) -> None:
         self.path = path
         self.location = str(path)
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self._known: dict[str, int] = {}
         with _translated(path):
             self._ensure_folder()
             self._connection = self._connect(full, wait_seconds)
@@ -73,38 +81,39 @@ class SqliteJournal(SqlJournal):
             ignore.write_text("*\n")
 
     def _connect(self, full: bool, wait_seconds: float) -> sqlite3.Connection:
-        fresh = not self.path.exists() or self.path.stat().st_size == 0
-        if fresh:
-            with self._creation_lock():
-                return self._configured(full, wait_seconds)
-        return self._configured(full, wait_seconds)
-
-    def _configured(self, full: bool, wait_seconds: float) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, timeout=wait_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
-            self._prepare(connection, full)
+            if not self._has_tables(connection):
+                with self._creation_lock():
+                    if not self._has_tables(connection):
+                        self._create(connection)
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            connection.execute("PRAGMA cache_size = -16000")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection, full: bool) -> None:
+    def _has_tables(self, connection: sqlite3.Connection) -> bool:
+        """Whether there is a journal; a file that is something else, or has another layout, is refused."""
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and "alembic_version" not in tables:
-            raise JournalCorrupt(f"{self.path} is a SQLite file, but not a Penstock journal. It was not touched.")
-        if tables:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-            check_version(row[0] if row else "(none)", self.location)
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-        connection.execute("PRAGMA cache_size = -16000")
         if not tables:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {schema_sql('sqlite')} INSERT INTO alembic_version VALUES ('{HEAD}'); COMMIT;"
-            )
+            return False
+        if "alembic_version" not in tables or "events" not in tables:
+            raise JournalCorrupt(f"{self.path} is a SQLite file, but not a Penstock journal. It was not touched.")
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        check_version(row[0] if row else "(none)", self.location)
+        return True
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {schema_sql('sqlite')} INSERT INTO alembic_version VALUES ('{HEAD}'); COMMIT;"
+        )
 
     @contextmanager
     def _creation_lock(self) -> Iterator[None]:
@@ -112,10 +121,22 @@ class SqliteJournal(SqlJournal):
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def append(
-        self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()
-    ) -> None:
+    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
+        try:
+            self._append(run_id, expected_seq, records, logs)
+        except UnicodeEncodeError:
+            clean = encodable_records(records)
+            self._append(run_id, expected_seq, clean, storable_lines(logs), storable_values)
+
+    def _append(
+        self,
+        run_id: str,
+        expected_seq: int,
+        records: Sequence[Record],
+        logs: Sequence[LogLine],
+        clean: Callable[[Any], Any] | None = None,
+    ) -> None:
         if self._pid != os.getpid():
             raise WrongProcess()
         execute = self._execute
@@ -123,6 +144,8 @@ class SqliteJournal(SqlJournal):
             try:
                 execute("BEGIN IMMEDIATE")
                 try:
+                    if self._known.get(run_id) != expected_seq:
+                        self._check_last(run_id, expected_seq)
                     seq = expected_seq
                     for event, data in records:
                         seq += 1
@@ -131,24 +154,39 @@ class SqliteJournal(SqlJournal):
                         found = _SQL.get(type(event))
                         if found is not None:
                             sql, projection = found
-                            execute(sql, ordered(projection, projection.values(run_id, event)))
+                            values = projection.values(run_id, event)
+                            execute(sql, ordered(projection, values if clean is None else clean(values)))
                     if logs:
                         self._connection.executemany(INSERT_LOG, map(log_row, logs))
                     execute("COMMIT")
+                    self._known[run_id] = seq
                 except BaseException:
+                    self._known.pop(run_id, None)
                     if self._connection.in_transaction:
                         execute("ROLLBACK")
                     raise
-            except sqlite3.IntegrityError as error:
-                raise SequenceConflict(f"Somebody else appended to run {run_id} after record {expected_seq}.") from error
             except (sqlite3.Error, sqlite3.Warning) as error:
+                if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE":
+                    raise _conflict(run_id, expected_seq) from error
                 raise _error(error, self.path) from error
+
+    def _check_last(self, run_id: str, expected_seq: int) -> None:
+        """The unique index refuses a number that is taken; this, one that lies ahead. Once for each run."""
+        if len(self._known) > _KNOWN_RUNS:
+            self._known.clear()
+        if expected_seq == 0:
+            self._execute("DELETE FROM events WHERE run_id = ? AND type = ?", (run_id, _TOMBSTONE))
+        elif not self._execute("SELECT 1 FROM events WHERE run_id = ? AND seq = ?", (run_id, expected_seq)).fetchone():
+            raise _conflict(run_id, expected_seq)
 
     def _fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         if self._pid != os.getpid():
             raise WrongProcess()
         with self._lock, _translated(self.path):
-            return self._execute(sql, tuple(parameters)).fetchall()
+            try:
+                return self._execute(sql, tuple(parameters)).fetchall()
+            except UnicodeEncodeError:
+                return self._execute(sql, storable_values(parameters)).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -168,9 +206,33 @@ class SqliteJournal(SqlJournal):
         with self._transaction() as connection:
             return [connection.execute(sql, tuple(parameters)).rowcount for sql, parameters in statements]
 
-    def _write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self._transaction() as connection:
-            connection.executemany(sql, rows)
+    def write_logs(self, lines: Sequence[LogLine]) -> None:
+        """See `Journal.write_logs`."""
+        if not lines:
+            return
+        try:
+            with self._transaction() as connection:
+                connection.executemany(INSERT_LOG, map(log_row, lines))
+        except UnicodeEncodeError:
+            self.write_logs(storable_lines(lines))
+
+    def _delete_statements(self, run_id: str) -> list[tuple[str, Sequence[Any]]]:
+        """With a tombstone in the place after the run's last record, where it is needed.
+
+        It stops whoever still writes to the run, and where the newest event of all goes it keeps the positions from
+        going back. Readers do not see it, and a run that is made anew under the same id removes it.
+        """
+        entomb = (
+            "INSERT INTO events (run_id, seq, type, version, at, body) SELECT run_id, seq + 1, ?, 1, ?, ? FROM events "
+            "WHERE run_id = ? AND seq = (SELECT max(seq) FROM events WHERE run_id = ?) AND type <> ? "
+            "AND (position = (SELECT max(position) FROM events) "
+            "OR NOT EXISTS (SELECT 1 FROM runs WHERE id = ? AND ended_at IS NOT NULL))"
+        )
+        at = now_us()
+        values = (_TOMBSTONE, at, f'{{"at":{at}}}'.encode(), run_id, run_id, _TOMBSTONE, run_id)
+        drop = ("DELETE FROM events WHERE run_id = ? AND type <> ?", (run_id, _TOMBSTONE))
+        others = [item for item in super()._delete_statements(run_id) if "FROM events" not in item[0]]
+        return [(entomb, values), drop, *others]
 
     def status(self) -> Mapping[str, Any]:
         """See `Journal.status`."""
@@ -193,6 +255,10 @@ class SqliteJournal(SqlJournal):
                 self._connection.close()
 
 
+def _conflict(run_id: str, expected_seq: int) -> SequenceConflict:
+    return SequenceConflict(f"Run {run_id} is not at record {expected_seq} any more.")
+
+
 def _error(error: Exception, path: Path) -> JournalError:
     text = str(error)
     name = getattr(error, "sqlite_errorname", "") or ""
@@ -206,6 +272,8 @@ def _error(error: Exception, path: Path) -> JournalError:
         return JournalUnavailable(f"Other processes kept {path} locked for too long.")
     if "IOERR" in name:
         return JournalUnavailable(f"The disk that holds {path} failed to read or write ({text}, {name}).")
+    if "closed database" in text:
+        return JournalUnavailable("This journal was closed.", hint="open it again")
     return JournalError(f"SQLite refused ({name or type(error).__name__}): {text}")
 
 
@@ -225,12 +293,28 @@ def _translated(path: Path) -> Iterator[None]:
         raise JournalReadOnly(f"The journal {path} cannot be written ({error.strerror}).") from error
 
 
-def _leave_to_parent() -> None:
-    """In a forked child: never touch the parent's connection (closing it would drop the parent's file locks)."""
+_held: list[threading.Lock] = []
+_inherited: list[sqlite3.Connection] = []
+
+
+def _before_fork() -> None:
+    """Fork between transactions: the child's copy of a half-written one must never be rolled back by its exit."""
+    for journal in list(_open):
+        if journal._lock.acquire(timeout=_FORK_WAITS_SECONDS):
+            _held.append(journal._lock)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _in_child() -> None:
+    """Never touch the parent's connections: closing one would drop locks, or end the parent's journal file."""
+    _held.clear()
     for journal in list(_open):
         journal._lock = threading.Lock()
         _inherited.append(journal._connection)
 
 
-_inherited: list[sqlite3.Connection] = []
-os.register_at_fork(after_in_child=_leave_to_parent)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)

@@ -11,6 +11,9 @@ HEAD = "0001"
 
 KNOWN = ("0001",)
 
+POSTGRES_SCHEMA = "penstock"
+"""Where the tables are in a PostgreSQL database."""
+
 
 def schema_sql(dialect: str) -> str:
     """The tables as the migrations leave them, so that a new journal needs no migration run."""

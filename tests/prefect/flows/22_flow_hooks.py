@@ -12,19 +12,21 @@ def hook(name: str):
     """A hook that writes down what it is given."""
 
     def call(flow, flow_run, state) -> None:
-        log.append([name, flow.name, state.type.value, state.name, flow_run.name])
+        log.append([name, flow.name, state.type.value, state.name])
 
     call.__name__ = name
     return call
 
 
-HOOKS = {
-    "on_running": [hook("running")],
-    "on_completion": [hook("completed")],
-    "on_failure": [hook("failed")],
-    "on_crashed": [hook("crashed")],
-    "on_cancellation": [hook("cancelled")],
-}
+def hooks() -> dict[str, list]:
+    """One hook for every option."""
+    return {
+        "on_running": [hook("running")],
+        "on_completion": [hook("completed")],
+        "on_failure": [hook("failed")],
+        "on_crashed": [hook("crashed")],
+        "on_cancellation": [hook("cancelled")],
+    }
 
 
 @task(on_completion=[lambda task, task_run, state: log.append("task hook")])
@@ -34,7 +36,7 @@ def brick() -> str:
     return "brick"
 
 
-@flow(flow_run_name="wall-{how}", **HOOKS)
+@flow(**hooks())
 def wall(how: str):
     """End in the way told."""
     log.append("body")
@@ -44,20 +46,20 @@ def wall(how: str):
     return ways.get(how) or brick()
 
 
-@flow(flow_run_name="retried", retries=1, **HOOKS)
+@flow(retries=1, **hooks())
 def retried() -> None:
     """Fails twice."""
     log.append("body")
     raise OSError("again")
 
 
-@flow(flow_run_name="checked", **HOOKS)
+@flow(**hooks())
 def checked(height: int) -> None:
     """Never begins with a wrong parameter."""
     log.append("body")
 
 
-@flow(flow_run_name="house")
+@flow
 def house() -> str:
     """Hooks of a subflow."""
     return wall("child")
@@ -65,8 +67,8 @@ def house() -> str:
 
 @wall.on_failure
 def tear_down(flow, flow_run, state) -> None:
-    """By decorator."""
-    log.append(["decorated", state.message])
+    """By decorator; the run's name and tags are at hand."""
+    log.append(["decorated", state.message, isinstance(flow_run.name, str), sorted(flow_run.tags)])
 
 
 def tried(name: str, call, *args) -> None:

@@ -14,15 +14,15 @@ from penstock.core.errors import (
     PenstockError,
 )
 
-_GONE = ("08", "57P", "25P03", "F0")
+_GONE = ("08", "57P", "25P03")
 _SEVERITY, _SQLSTATE, _PRIMARY, _CONSTRAINT = ord("S"), ord("C"), ord("M"), ord("n")
 
 
-class Lost(Exception):  # noqa: N818
+class Lost(Exception):
     """The connection is gone; what it was doing may or may not have been done."""
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The server said no, and did nothing.
 
     Attributes:
@@ -74,7 +74,8 @@ def opening_error(place: str, text: str) -> PenstockError | None:
             hint="correct the user and the password in the URL (percent-encode special characters)",
         )
     return JournalUnavailable(
-        f"PostgreSQL at {place} cannot be reached: {reason}", hint="check that it runs, and the host and port in the URL"
+        f"PostgreSQL at {place} cannot be reached: {reason}",
+        hint="check that it runs, and the host and port in the URL",
     )
 
 
@@ -98,6 +99,8 @@ def journal_error(error: Refused, place: str) -> JournalError:
             f"The journal's tables in {place} are not as they should be: {text}.",
             hint="restore a backup, or name an empty database",
         )
+    if state in ("XX001", "XX002"):
+        return JournalCorrupt(f"PostgreSQL at {place} found damaged data: {text}.", hint="restore a backup")
     if state in ("57014", "55P03", "40001", "40P01"):
         return JournalUnavailable(f"PostgreSQL at {place} took too long: {text}.", hint="see what keeps it busy")
     if state in ("54000", "22003"):

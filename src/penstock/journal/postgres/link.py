@@ -9,11 +9,11 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core.errors import JournalUnavailable, WrongProcess
+from penstock.core.errors import JournalUnavailable, PenstockError, WrongProcess
 from penstock.core.extras import require
 from penstock.journal.postgres.failures import Lost, Refused, opening_error, unavailable
 
@@ -85,6 +85,19 @@ class Session:
     def script(self, sql: str, deadline: float) -> None:
         """Execute several statements without parameters."""
         self._exchange(lambda: self._pgconn.send_query(sql.encode()), deadline)
+
+    @contextmanager
+    def transaction(self, deadline: float) -> Iterator[None]:
+        """Several statements, all or nothing."""
+        self.script("BEGIN", deadline)
+        try:
+            yield
+        except Lost:
+            raise
+        except Exception:
+            self.script("ROLLBACK", deadline)
+            raise
+        self.script("COMMIT", deadline)
 
     def _exchange(self, send: Callable[[], None], deadline: float) -> PGresult:
         pgconn = self._pgconn
@@ -195,7 +208,7 @@ class Link:
         try:
             return self._tries(work, deadline, seconds, opening)
         except BaseException as error:
-            if not isinstance(error, Refused):
+            if not isinstance(error, (Refused, PenstockError)):
                 self._discard()
             raise
         finally:

@@ -168,7 +168,9 @@ def _encoded(encoders: Sequence[Callable[[Any], bytes]], values: Any) -> list[Va
 
 
 def _arrays(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> list[Value]:
-    return [_array_of(_OIDS[_kind(column)], items) for column, items in zip(columns, zip(*rows, strict=True), strict=True)]
+    return [
+        _array_of(_OIDS[_kind(column)], items) for column, items in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
 
 
 def _array_of(oid: int, items: Sequence[Value]) -> bytes:
@@ -205,7 +207,7 @@ def append_sql(shape: Shape) -> str:
 
 
 _ONCE = "(SELECT 1 FROM e LIMIT 1) AS x, "
-LOGS_SQL = f"INSERT INTO logs ({', '.join(LOG_COLUMNS)}) SELECT u.* FROM {{1}}unnest({{0}}) AS u"  # noqa: S608
+LOGS_SQL = f"INSERT INTO logs ({', '.join(LOG_COLUMNS)}) SELECT u.* FROM {{1}}unnest({{0}}) AS u"
 
 
 def write_logs_sql() -> str:
@@ -225,7 +227,7 @@ def _events_sql(several: bool, numbers: Iterator[int], marks: Callable[..., str]
         source = ""
         values = f"{position}, $1::text, $2::int8 + 1, {marks(EVENT_COLUMNS)}"
     return (
-        f"INSERT INTO events (position, run_id, seq, {columns}) SELECT {values} {source}"  # noqa: S608
+        f"INSERT INTO events (position, run_id, seq, {columns}) SELECT {values} {source}"
         "WHERE $2::int8 = 0 OR EXISTS (SELECT 1 FROM events WHERE run_id = $1::text AND seq = $2::int8)"
     )
 
@@ -237,14 +239,11 @@ def _tasks_sql(shape: Shape, marks: Callable[..., str]) -> str:
     else:
         source = f"SELECT $1::text, u.* FROM {_ONCE}unnest({marks(_TASK_REST, '[]')}) AS u"
     sets = ", ".join(f"{column} = excluded.{column}" for column in _TASK_REST if column != "key")
-    return (
-        f"INSERT INTO task_runs (run_id, {columns}) {source} "  # noqa: S608
-        f"ON CONFLICT (run_id, key) DO UPDATE SET {sets}"
-    )
+    return f"INSERT INTO task_runs (run_id, {columns}) {source} ON CONFLICT (run_id, key) DO UPDATE SET {sets}"
 
 
 def _run_sql(columns: Sequence[str], marks: Sequence[str]) -> str:
     if set(columns) == set(RUN_COLUMNS):
         return f"INSERT INTO runs ({', '.join(columns)}) SELECT {', '.join(marks)} FROM (SELECT 1 FROM e LIMIT 1) AS x"
     sets = ", ".join(f"{column} = {mark}" for column, mark in zip(columns, marks, strict=True))
-    return f"UPDATE runs SET {sets} WHERE id = $1::text AND EXISTS (SELECT 1 FROM e)"  # noqa: S608
+    return f"UPDATE runs SET {sets} WHERE id = $1::text AND EXISTS (SELECT 1 FROM e)"

@@ -1,0 +1,51 @@
+"""Worker processes, and the journals they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.app import open_journal
+from penstock.core.ports import Journal
+from tests.chaos.lab import Lab
+from tests.chaos.workers import settings_of
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One for all tests of this process."""
+    lab = Lab(tmp_path_factory.mktemp("workers"))
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def lab(zygote: Lab, tmp_path: Path) -> Iterator[Lab]:
+    """Starts worker processes; none outlives the test."""
+    zygote.folder = tmp_path
+    yield zygote
+    zygote.rest()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a fresh journal, on each database."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return {"home": str(tmp_path / "home"), "database_url": url}
+
+
+@pytest.fixture
+def journal(store: dict[str, Any]) -> Iterator[Journal]:
+    """The test's own view of that journal."""
+    opened = open_journal(settings_of(store))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> dict[str, Any]:
+    """Settings of a fresh SQLite journal."""
+    return {"home": str(tmp_path / "home"), "database_url": ""}

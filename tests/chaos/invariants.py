@@ -1,0 +1,82 @@
+"""What must be true of a journal, whatever happened."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.core.decisions import RunState, TaskState, ended_as, evolve_run, evolve_task
+from penstock.core.events import Record, Stored, TaskEnded, TaskEvent, TaskRetrying
+from penstock.core.model import Run, RunFilter, TaskRun
+from penstock.core.ports import Journal
+from penstock.core.states import FINAL_WORDS
+from penstock.journal.memory import MemoryJournal
+
+Attempt = tuple[str, str, int]
+"""Run id, step key, attempt."""
+
+
+def family(journal: Journal, run_id: str) -> list[Run]:
+    """A run, its subflow runs, theirs, and so on."""
+    found = journal.run(run_id)
+    assert found is not None
+    below = journal.runs(RunFilter(parent_id=run_id, limit=10_000))
+    return [found, *(member for child in below for member in family(journal, child.id))]
+
+
+def recorded_attempts(journal: Journal, runs: list[Run]) -> set[Attempt]:
+    """Attempts of steps whose outcome is on record."""
+    return {
+        (run.id, stored.event.step.key, stored.event.attempt)
+        for run in runs
+        for stored in journal.load(run.id)
+        if isinstance(stored.event, (TaskEnded, TaskRetrying))
+    }
+
+
+def check_run(journal: Journal, run: Run) -> None:
+    """One stream is sound, has exactly one end, and the tables say what it says."""
+    stream = list(journal.load(run.id))
+    assert [stored.seq for stored in stream] == list(range(1, len(stream) + 1))
+    assert [stored.position for stored in stream] == sorted(stored.position for stored in stream)
+    ends = [stored for stored in stream if not isinstance(stored.event, TaskEvent) and ended_as(stored.event)]
+    assert len(ends) == 1, [type(stored.event).__name__ for stored in stream]
+    assert stream[-1] is ends[0], f"{type(stream[-1].event).__name__} was recorded after the end of the run"
+    _check_fold(journal, run, stream)
+    _check_rebuilt(journal, run, stream)
+
+
+def _check_fold(journal: Journal, run: Run, stream: list[Stored]) -> None:
+    """The states that the tables show are those that the pure transitions give."""
+    state = RunState()
+    steps: dict[str, TaskState] = {}
+    ended: set[str] = set()
+    for stored in stream:
+        state = evolve_run(state, stored.event)
+        if isinstance(stored.event, TaskEvent):
+            key = stored.event.step.key
+            assert key not in ended, f"{key} was recorded again after its end"
+            steps[key] = evolve_task(steps.get(key), stored.event)
+            if steps[key].ended:
+                ended.add(key)
+    assert (run.state, run.attempt, run.name) == (state.type.word, state.attempt, state.name)
+    assert run.state in FINAL_WORDS
+    shown = {task.key: (task.state, task.attempt) for task in journal.task_runs(run.id)}
+    assert shown == {key: (step.type.word, step.attempt) for key, step in steps.items()}
+    unfinished = [key for key, step in steps.items() if not step.ended]
+    assert not unfinished, f"{unfinished} still run in a run that has ended"
+
+
+def _check_rebuilt(journal: Journal, run: Run, stream: list[Stored]) -> None:
+    """Rebuilding the tables from the events gives the same rows."""
+    rebuilt = MemoryJournal()
+    rebuilt.append(run.id, 0, [Record(stored.event, stored.data) for stored in stream])
+    assert _comparable(rebuilt.run(run.id)) == _comparable(journal.run(run.id))
+    assert sorted(rebuilt.task_runs(run.id), key=_key) == sorted(journal.task_runs(run.id), key=_key)
+
+
+def _comparable(run: Run | None) -> Run | None:
+    return msgspec.structs.replace(run, lease_until=None) if run is not None else None
+
+
+def _key(task: TaskRun) -> str:
+    return task.key

@@ -1,0 +1,59 @@
+"""What worker processes do. Everything here is called in a process of its own, by `Lab`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from penstock.app import Penstock, Settings, open_journal
+from penstock.core.ports import Journal
+from penstock.testing.faults import Fault, FaultyJournal, kill_process, stop_process
+from tests.chaos import shapes
+
+STRIKES = {"kill": kill_process, "stop": stop_process}
+
+
+def settings_of(store: dict[str, Any]) -> Settings:
+    """Where the journal is."""
+    return Settings(**{"log_level": "WARNING", **store})
+
+
+@contextmanager
+def opened(store: dict[str, Any], fault: list[Any] | None = None) -> Iterator[Penstock]:
+    """A Penstock of this process, with a fault `[moment, at]` or `[moment, at, strike]` in its journal."""
+    settings = settings_of(store)
+    journal: Journal = open_journal(settings)
+    if fault is not None:
+        moment, at, *how = fault
+        if moment == "effect":
+            shapes.kill_at_effect = at
+        else:
+            journal = FaultyJournal(journal, Fault(at, moment, STRIKES[how[0] if how else "kill"]))
+    app = Penstock(settings, journal=journal)
+    with app.activate():
+        yield app
+    app.close()
+
+
+def finished(value: Any) -> Any:
+    """The value, awaited if need be."""
+    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def run(store: dict[str, Any], shape: str, where: str, name: str, fault: list[Any] | None = None) -> Any:
+    """Run a flow."""
+    with opened(store, fault):
+        return finished(shapes.SHAPES[shape].flow(where, name))
+
+
+def resume(store: dict[str, Any], run_id: str, fault: list[Any] | None = None) -> Any:
+    """Resume a run, its flow found by what is recorded."""
+    with opened(store, fault) as app:
+        return finished(app.resume(run_id))
