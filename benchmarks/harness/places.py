@@ -92,7 +92,7 @@ class Place:
             raise Failed(f"stopped after its limit of {limit:.0f} s")
         said = log.read_text(errors="replace").splitlines()
         if code != (-signal.SIGKILL if fatal else 0):
-            raise Failed(harmless(f"ended with exit code {code}: {said[-1] if said else 'no output'}"))
+            raise Failed(harmless(f"ended with exit code {code}: {_reason(said)}"))
         return Answer(seconds, {} if fatal or silent else _last_object(said), code)
 
     def clean(self) -> None:
@@ -193,6 +193,13 @@ def harmless(text: str) -> str:
     """Return one short line without addresses and without paths of this machine."""
     text = re.sub(r"\w+://\S+", "(address)", " ".join(text.split()))
     return re.sub(r"(?<![\w(])/[\w.@+-]+(/[\w.@+-]*)*", "(path)", text)[:240]
+
+
+def _reason(lines: list[str]) -> str:
+    """Return the line that says best why a process failed: its last error, or else its last word."""
+    spoken = [line for line in lines if line.strip()]
+    errors = [line for line in spoken if re.search(r"error|exception", line, re.IGNORECASE)]
+    return (errors or spoken or ["no output"])[-1]
 
 
 def _last_object(lines: list[str]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def summarize(users: Batch[User], posts: Batch[EnrichedPost], stats: list[UserSt
     figures = {
         **dict(balance("users", users["received"], len(users["rows"]), users["set_aside"])),
         **dict(balance("posts", posts["received"], len(rows), posts["set_aside"])),
-        "users_without_name": sum(not user["name"] for user in users["rows"]),
+        "users_without_name": sum(user["name"] == user["username"] for user in users["rows"]),
         "users_without_email": sum(not user["email"] for user in users["rows"]),
         "posts_without_title": sum(not post["title"] for post in rows),
         "users_with_posts": active,

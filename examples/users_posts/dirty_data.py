@@ -44,7 +44,9 @@ def dirty_users(count: int = 40) -> list[Any]:
 def dirty_posts(users: int = 40, count: int = 400) -> list[Any]:
     """Posts of these users: a few write much, some write nothing."""
     random = Random("posts")
-    authors = random.choices(range(1, users + 1), weights=[1 / number for number in range(1, users + 1)], k=count)
+    weights = [1 / rank for rank in range(1, users - 4)] + [0] * 5
+    random.shuffle(weights)
+    authors = random.choices(range(1, users + 1), weights, k=count)
     posts: list[Any] = [post(random, number, author) for number, author in enumerate(authors, start=1)]
     for index in range(0, count, 23):
         posts[index]["title"] = random.choice(["", "  ", None])

@@ -2,7 +2,7 @@
 
 from penstock.core.errors import *  # noqa: F403
 from penstock.core.errors import (
-    MissingContext,
+    MissingContextError,
     ParameterError,
     PenstockError,
     TaskTimedOut,
@@ -10,7 +10,7 @@ from penstock.core.errors import (
 )
 
 PrefectException = PenstockError
-MissingContextError = MissingContext
+
 ParameterTypeError = ParameterBindError = ParameterError
 TaskRunTimeoutError = TaskTimedOut
 UpstreamTaskError = UpstreamFailed

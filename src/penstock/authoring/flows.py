@@ -36,6 +36,7 @@ class Flow(Generic[P, R]):
     """A function that is run durably. Made by `@flow`; see there for the options."""
 
     is_flow = True
+    alone = False
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Flow(Generic[P, R]):
         **unknown: Any,
     ) -> None:
         refuse_unknown("flow", unknown)
+        self._of_class, self._static = isinstance(fn, classmethod), isinstance(fn, staticmethod)
         self.fn, self.isasync = checked_function("flow", fn)
         functools.update_wrapper(self, self.fn)
         self.name = name or display_name(self.fn).replace("_", "-")
@@ -97,6 +99,7 @@ class Flow(Generic[P, R]):
     def unlisted(cls, fn: Callable[..., Any], name: str) -> Flow[..., Any]:
         """For the engine: a flow around a single task that was called outside any flow."""
         made = cls(fn, name=name, validate_parameters=False)
+        made.alone = True
         forget(made)
         return made
 
@@ -144,10 +147,11 @@ class Flow(Generic[P, R]):
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A flow that is a method: bound to its object."""
-        if instance is None:
+        owned_by = owner if self._of_class else instance
+        if owned_by is None or self._static:
             return self
         bound = copy.copy(self)
-        bound._bound = (instance,)
+        bound._bound = (owned_by,)
         return bound
 
     @overload

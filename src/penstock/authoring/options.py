@@ -53,10 +53,7 @@ def checked_function(kind: str, fn: Any) -> tuple[Callable[..., Any], bool]:
         UnsupportedFunction: not callable, a class, or a generator.
     """
     if isinstance(fn, (staticmethod, classmethod)):
-        raise UnsupportedFunction(
-            f"@{kind} must be the inner decorator of a {type(fn).__name__}.",
-            hint=f"write @{type(fn).__name__} above @{kind}",
-        )
+        fn = fn.__func__
     if not callable(fn):
         raise UnsupportedFunction(
             f"@{kind} needs a function, and got {type(fn).__name__}.",
@@ -73,6 +70,15 @@ def checked_function(kind: str, fn: Any) -> tuple[Callable[..., Any], bool]:
             f"{getattr(fn, '__name__', fn)!r} is a generator, and a generator cannot be a {kind}: "
             "its items could not be recorded and replayed.",
             hint="return a list, or call one task for each item with .map()",
+        )
+    code = getattr(target, "__code__", None)
+    taken = {"return_state", "wait_for"} & set(
+        code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    )
+    if taken:
+        raise UnsupportedFunction(
+            f"{getattr(fn, '__name__', fn)!r} has a parameter named {taken.pop()!r}, which is an option of every call.",
+            hint="give the parameter another name",
         )
     return fn, inspect.iscoroutinefunction(target)
 

@@ -57,6 +57,7 @@ class Task(Generic[P, R]):
         **unknown: Any,
     ) -> None:
         refuse_unknown("task", unknown)
+        self._of_class, self._static = isinstance(fn, classmethod), isinstance(fn, staticmethod)
         self.fn, self.isasync = checked_function("task", fn)
         functools.update_wrapper(self, self.fn)
         self.name = name or display_name(self.fn)
@@ -96,10 +97,11 @@ class Task(Generic[P, R]):
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A task that is a method: bound to its object."""
-        if instance is None:
+        owned_by = owner if self._of_class else instance
+        if owned_by is None or self._static:
             return self
         bound = copy.copy(self)
-        bound._bound = (instance,)
+        bound._bound = (owned_by,)
         return bound
 
     @overload

@@ -38,6 +38,12 @@ class allow_failure(_Wrapper[T]):
     __slots__ = ()
 
 
+class opaque(_Wrapper[T]):
+    """Replace the argument if it is a future itself, but do not look for futures inside it."""
+
+    __slots__ = ()
+
+
 class quote(_Wrapper[T]):
     """Do not look inside this argument for futures (saves time on huge collections)."""
 

@@ -35,7 +35,7 @@
     |  |- MissingResult            .result() of a completed state that holds no value
     |  `- UnfinishedRun            .result() of something that has not ended
     |     `- UpstreamFailed        a task was not run because one it needs did not complete
-    |- MissingContext              needs a run around it, and there is none
+    |- MissingContextError         needs a run around it, and there is none
     |- RecordedError               stands in for an exception that could not be stored
     `- TaskTimedOut, FlowTimedOut  also TimeoutError
 
@@ -295,7 +295,7 @@ class UnfinishedRun(RunError):
     code = "unfinished-run"
 
 
-class MissingContext(PenstockError, RuntimeError):
+class MissingContextError(PenstockError, RuntimeError):
     """This works only inside a flow or a task."""
 
     code = "missing-context"
@@ -332,9 +332,9 @@ class FlowTimedOut(PenstockError, TimeoutError):
 class Interruption(BaseException):
     """Unwinds a run from outside; see `reason`."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason or (type(self).__doc__ or "").strip()
+        super().__init__(self.reason)
 
 
 class RunCancelled(Interruption):
@@ -342,4 +342,4 @@ class RunCancelled(Interruption):
 
 
 class RunFenced(Interruption):
-    """Another process has taken this run over; this one must stop recording."""
+    """Another process has taken this run over; this one stops."""

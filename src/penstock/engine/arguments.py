@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock.authoring.futures import PenstockFuture, PenstockFutureList
-from penstock.core.annotations import allow_failure, quote, unmapped
+from penstock.core.annotations import allow_failure, opaque, quote, unmapped
 from penstock.core.errors import UpstreamFailed
 from penstock.core.states import State
 
@@ -32,6 +32,8 @@ def futures_in(value: Any, depth: int = _MAX_DEPTH) -> Iterator[PenstockFuture[A
         yield value
     elif kind is allow_failure or kind is unmapped:
         yield from futures_in(value.value, depth)
+    elif kind is opaque:
+        yield from futures_in(value.value, 1)
     elif kind in _LISTS:
         if not set(map(type, value)) <= _PLAIN:
             for item in value:
@@ -68,6 +70,9 @@ def resolved(value: Any, *, forgiving: bool = False, depth: int = _MAX_DEPTH) ->
         return resolved(value.value, forgiving=forgiving, depth=depth)
     if kind is quote:
         return value.value
+    if kind is opaque:
+        inner = value.value
+        return resolved(inner, forgiving=forgiving) if type(inner) in (PenstockFuture, State) else inner
     if kind in _LISTS:
         if set(map(type, value)) <= _PLAIN:
             return value

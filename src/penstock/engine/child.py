@@ -18,11 +18,11 @@ import threading
 from typing import Any
 
 from penstock.core.context import Scope, current_scope
-from penstock.core.errors import MissingContext
+from penstock.core.errors import MissingContextError
 from penstock.core.ports import provide_engine
 from penstock.core.states import State
 from penstock.engine.failures import text_of, type_name
-from penstock.engine.live import RunInfo
+from penstock.engine.live import FlowRun
 from penstock.engine.pipes import dumps, receive, send
 
 
@@ -43,7 +43,8 @@ class _Live:
     def __init__(self, out: int, where: dict[str, Any]) -> None:
         self.id = where["run_id"]
         self.where = where
-        self.info = RunInfo(**where["run"])
+        self.alone = where["alone"]
+        self.info = FlowRun(**where["run"])
         self.recorder = _Recorder(out, self.id)
 
 
@@ -62,7 +63,7 @@ class _ChildEngine:
         return state if return_state else state.result()
 
     def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
-        raise MissingContext(
+        raise MissingContextError(
             f"{task.name}.submit() was called inside a task that runs in a process.",
             hint="call it directly, or submit it from the flow",
         )
@@ -70,7 +71,7 @@ class _ChildEngine:
     def call_flow(
         self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
     ) -> Any:
-        raise MissingContext(
+        raise MissingContextError(
             f"The flow {flow.name!r} was called inside a task that runs in a process.",
             hint="call it from the flow",
         )

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import GeneratorType
 from typing import Any
 
 from penstock.core.context import current_scope, current_tags
@@ -27,7 +28,7 @@ from penstock.core.states import NO_DATA, State, StateType
 from penstock.engine.arguments import as_states
 from penstock.engine.failures import error_info
 from penstock.engine.hooks import run_hooks
-from penstock.engine.live import LiveRun, RunInfo
+from penstock.engine.live import FlowRun, LiveRun
 from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
 from penstock.engine.replay import Replay, state_of
@@ -140,7 +141,7 @@ def _attempt(live: LiveRun) -> Path[State]:
     yield from _wait_for_steps(live)
     live.check_interrupted()
     _check_replay(live, at_end=True)
-    return final_state(as_states(value))
+    return final_state(list(value) if type(value) is GeneratorType else as_states(value))
 
 
 def _check_replay(live: LiveRun, at_end: bool = False) -> None:
@@ -294,9 +295,9 @@ def _terminated(live: LiveRun) -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def info_of(live: LiveRun) -> RunInfo:
+def info_of(live: LiveRun) -> FlowRun:
     """What hooks and the runtime are told about a run."""
-    return RunInfo(
+    return FlowRun(
         id=live.id,
         name=live.name,
         flow_name=live.flow.name,

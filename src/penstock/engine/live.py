@@ -25,11 +25,20 @@ class RunInfo:
         return f"<run {self.__dict__.get('name')!r}>"
 
 
+class FlowRun(RunInfo):
+    """A run of a flow, as hooks and the runtime see it."""
+
+
+class TaskRun(RunInfo):
+    """A run of a task, as hooks and the runtime see it."""
+
+
 class LiveRun:
     """One run in this process: its recorder, its replay, its runner, and what is still under way.
 
     Attributes:
         id, name: of the run.
+        alone: there is no flow, only a task that was called outside any.
         root: the run whose process this is (itself, unless it is a subflow).
         scope: numbers the calls the flow makes.
         attempt: of the flow, from 1.
@@ -52,6 +61,7 @@ class LiveRun:
     ) -> None:
         self.engine = engine
         self.flow = flow
+        self.alone: bool = flow.alone
         self.id = run_id
         self.name = name
         self.recorder = recorder

@@ -8,7 +8,7 @@ from penstock.authoring.flows import Flow
 from penstock.authoring.naming import render_name
 from penstock.core.context import current_scope, current_tags
 from penstock.core.decisions import TaskState
-from penstock.core.errors import MissingContext, ParameterError, RunNotResumable, UpstreamFailed
+from penstock.core.errors import MissingContextError, ParameterError, RunNotResumable, UpstreamFailed
 from penstock.core.events import RunCreated, Saved, now_us
 from penstock.core.ids import child_run_id, new_owner, new_run_id, new_run_name
 from penstock.core.ports import Journal, Observer, ResultStore, TaskRunner
@@ -85,7 +85,7 @@ class LocalEngine:
         """See `Engine.submit_task`."""
         scope = current_scope.get()
         if scope is None:
-            raise MissingContext(
+            raise MissingContextError(
                 f"{task.name}.submit() was called outside a flow.",
                 hint="call it inside a flow, or call the task directly",
             )
@@ -116,12 +116,15 @@ class LocalEngine:
         if task.isasync:
 
             async def asolo() -> Any:
-                return await task(*args, return_state=True, **kwargs)
+                return await self.call_task(task, args, kwargs, None, True)
 
-            return Flow.unlisted(asolo, task.name)(return_state=return_state)
+            async def aunwrapped() -> Any:
+                return _unwrapped(await Flow.unlisted(asolo, task.name)(return_state=True), return_state)
+
+            return aunwrapped()
 
         def solo() -> Any:
-            return task(*args, return_state=True, **kwargs)
+            return self.call_task(task, args, kwargs, None, True)
 
         return _unwrapped(Flow.unlisted(solo, task.name)(return_state=True), return_state)
 
@@ -228,7 +231,7 @@ def _unwrapped(state: State, return_state: bool) -> Any:
     inner = state._data
     if isinstance(inner, State):
         state = inner
-    return state if return_state else state.result()
+    return state if return_state or state._returned else state.result()
 
 
 def _run_name(live: LiveRun) -> str:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from penstock.core.context import current_scope
-from penstock.core.errors import MissingContext
+from penstock.core.errors import MissingContextError
 from penstock.core.model import LogLine
 
 _LONGEST = 100_000
@@ -77,13 +77,13 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
     """A logger whose lines are kept with the run and the step.
 
     Raises:
-        MissingContext: called outside a flow and a task.
+        MissingContextError: called outside a flow and a task.
     """
     scope = current_scope.get()
     if scope is None and _runs.disabled:
         return logging.LoggerAdapter(_runs, {})
     if scope is None:
-        raise MissingContext(
+        raise MissingContextError(
             "There is no active flow or task run context.",
             hint="call get_run_logger() inside a flow or a task; elsewhere use logging.getLogger(__name__)",
         )

@@ -196,6 +196,7 @@ def _where(scope: Any) -> dict[str, Any]:
     return {
         "run": dict(vars(live.info)) if live.info is not None else {},
         "run_id": live.id,
+        "alone": live.alone,
         "key": scope.key,
         "id": call.id if call is not None else None,
         "name": state.step.name if state is not None else None,

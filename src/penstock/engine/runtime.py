@@ -17,7 +17,7 @@ class _FlowRun:
         if name not in _FLOW_FACTS:
             raise AttributeError(f"penstock.runtime.flow_run has no {name!r} (there are: {', '.join(_FLOW_FACTS)})")
         scope = current_scope.get()
-        if scope is None or scope.live is None or scope.live.info is None:
+        if scope is None or scope.live.info is None or scope.live.alone:
             return _fresh(name)
         return getattr(scope.live.info, _FLOW_FACTS[name], _fresh(name))
 

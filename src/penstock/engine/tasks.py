@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GeneratorType
 from typing import Any
 
 from penstock.authoring.futures import PenstockFuture
@@ -24,7 +25,7 @@ from penstock.engine.arguments import needs_a_look, resolved
 from penstock.engine.failures import error_info, is_timeout, text_of, type_name
 from penstock.engine.fingerprints import fingerprints
 from penstock.engine.hooks import HookCall, run_hooks
-from penstock.engine.live import LiveRun, RunInfo
+from penstock.engine.live import LiveRun, TaskRun
 from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
 from penstock.engine.replay import state_of
@@ -184,6 +185,8 @@ def _state_of_value(value: Any) -> State:
     if type(value) is PenstockFuture:
         value.wait()
         value = value.state
+    elif type(value) is GeneratorType:
+        value = list(value)
     if type(value) is State and value.is_final():
         value._returned = True
         return value
@@ -290,10 +293,10 @@ def aborted_message(error: BaseException) -> str:
     return f"Execution was aborted by {type_name(error)}: {text_of(error)}"
 
 
-def info_of(call: StepCall, state: TaskState) -> RunInfo:
+def info_of(call: StepCall, state: TaskState) -> TaskRun:
     """What hooks and the runtime are told about a task run."""
     live = call.live
-    return RunInfo(
+    return TaskRun(
         id=call.id,
         name=state.step.name,
         task_key=state.step.task,

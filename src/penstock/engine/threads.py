@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from penstock.core.errors import AuthoringError, RunCancelled
+from penstock.core.errors import AuthoringError, Interruption, RunCancelled
 from penstock.core.ports import TaskRunner
 from penstock.engine.deadlines import raise_in_thread
 
@@ -58,16 +59,21 @@ class ThreadPoolTaskRunner(TaskRunner):
 
     def _work(self) -> None:
         _here.runner = self
-        while True:
-            with self._ready:
-                while not self._jobs:
-                    if self._stopping:
-                        return
-                    self._idle += 1
+        with suppress(Interruption):  # one meant for a job that has just ended
+            while (job := self._next()) is not None:
+                job()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._ready:
+            while not self._jobs:
+                if self._stopping:
+                    return None
+                self._idle += 1
+                try:
                     self._ready.wait()
+                finally:
                     self._idle -= 1
-                job = self._jobs.popleft()
-            job()
+            return self._jobs.popleft()
 
     def helps(self) -> bool:
         """See `TaskRunner.helps`."""

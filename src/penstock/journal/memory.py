@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from penstock.core.errors import SequenceConflict
-from penstock.core.events import Record, Stored
+from penstock.core.events import Event, Record, Stored
 from penstock.core.model import FlowSummary, LogLine, Run, RunFilter, TaskRun
 from penstock.core.ports import Journal
-from penstock.journal.projections import PROJECTIONS
+from penstock.journal.projections import KEYS, PROJECTIONS, Projection
 from penstock.journal.rows import result_refs, run_of, task_run_of
+from penstock.journal.text import encodable_event
 
 
 class MemoryJournal(Journal):
@@ -28,44 +31,57 @@ class MemoryJournal(Journal):
         self._position = 0
         self._by_run: dict[str, list[Stored]] = {}
         self._rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {"runs": {}, "task_runs": {}}
-        self._logs: list[LogLine] = []
+        self._logs: dict[str, list[LogLine]] = {}
+        self._line = 0
         self._cursors: dict[str, int] = {}
 
     def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
         with self._lock:
-            mine = self._by_run.setdefault(run_id, [])
-            last = mine[-1].seq if mine else 0
+            last = self._last(run_id)
             if last != expected_seq:
                 raise SequenceConflict(f"Run {run_id} is at record {last}, not {expected_seq}.")
+            changes = [self._change(run_id, event) for event, _ in records]
+            mine = self._by_run.setdefault(run_id, [])
             for offset, (event, data) in enumerate(records, start=1):
                 self._position += 1
                 stored = Stored(self._position, run_id, expected_seq + offset, event, data)
                 mine.append(stored)
                 self._records.append(stored)
-                self._project(run_id, event)
+            for projection, values in filter(None, changes):
+                rows = self._rows[projection.table]
+                key = tuple(values[name] for name in KEYS[projection.table])
+                if projection.creates or key in rows:
+                    rows.setdefault(key, {}).update(values)
             self.write_logs(logs)
 
-    def _project(self, run_id: str, event: Any) -> None:
+    def _last(self, run_id: str) -> int:
+        mine = self._by_run.get(run_id)
+        return mine[-1].seq if mine else 0
+
+    @staticmethod
+    def _change(run_id: str, event: Event) -> tuple[Projection, dict[str, Any]] | None:
+        """What an event does to the tables; worked out for all of an append before any of it is done."""
         projection = PROJECTIONS.get(type(event))
         if projection is None:
-            return
-        values = dict(zip(projection.columns, projection.values(run_id, event), strict=True))
-        key = (run_id,) if projection.table == "runs" else (run_id, values["key"])
-        rows = self._rows[projection.table]
-        if projection.creates or key in rows:
-            rows.setdefault(key, {}).update(values)
+            return None
+        try:
+            values = projection.values(run_id, event)
+        except UnicodeEncodeError:
+            values = projection.values(run_id, encodable_event(event))
+        return projection, dict(zip(projection.columns, values, strict=True))
 
     def load(self, run_id: str, after: int = 0) -> Iterator[Stored]:
         """See `Journal.load`."""
         with self._lock:
-            mine = list(self._by_run.get(run_id, ()))
-        return (stored for stored in mine if stored.seq > after)
+            mine = self._by_run.get(run_id, ())
+            return iter(mine[bisect_right(mine, after, key=attrgetter("seq")) :])
 
     def read(self, after: int, limit: int = 1000) -> list[Stored]:
         """See `Journal.read`."""
         with self._lock:
-            return [stored for stored in self._records if stored.position > after][:limit]
+            start = bisect_right(self._records, after, key=attrgetter("position"))
+            return self._records[start : start + limit]
 
     def cursor(self, name: str) -> int:
         """See `Journal.cursor`."""
@@ -146,17 +162,15 @@ class MemoryJournal(Journal):
         """See `Journal.write_logs`."""
         with self._lock:
             for line in lines:
-                self._logs.append(msgspec.structs.replace(line, id=len(self._logs) + 1))
+                self._line += 1
+                self._logs.setdefault(line.run_id, []).append(msgspec.structs.replace(line, id=self._line))
 
     def logs(self, run_id: str, key: str | None = None, after: int = 0, limit: int = 1000) -> list[LogLine]:
         """See `Journal.logs`."""
         with self._lock:
-            found = [
-                line
-                for line in self._logs
-                if line.run_id == run_id and line.id > after and (key is None or line.key == key)
-            ]
-        return found[:limit]
+            lines = self._logs.get(run_id, ())
+            found = lines[bisect_right(lines, after, key=attrgetter("id")) :]
+        return [line for line in found if key is None or line.key == key][:limit]
 
     def delete(self, run_ids: Sequence[str]) -> int:
         """See `Journal.delete`."""
@@ -164,9 +178,9 @@ class MemoryJournal(Journal):
         with self._lock:
             count = sum((run_id,) in self._rows["runs"] for run_id in gone)
             self._records = [stored for stored in self._records if stored.run_id not in gone]
-            self._logs = [line for line in self._logs if line.run_id not in gone]
             for run_id in gone:
                 self._by_run.pop(run_id, None)
+                self._logs.pop(run_id, None)
             for rows in self._rows.values():
                 for key in [key for key in rows if key[0] in gone]:
                     del rows[key]
@@ -181,7 +195,8 @@ class MemoryJournal(Journal):
         """See `Journal.status`."""
         with self._lock:
             counts = {name: len(rows) for name, rows in self._rows.items()}
-            return {"kind": self.kind, "location": self.location, **counts, "events": len(self._records)}
+            logs = sum(map(len, self._logs.values()))
+            return {"kind": self.kind, "location": self.location, **counts, "events": len(self._records), "logs": logs}
 
     def vacuum(self) -> None:
         """See `Journal.vacuum`."""

@@ -7,11 +7,15 @@ rest as a pickle, which only the process that runs the flow ever loads.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import math
 import os
 import pickle
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +121,13 @@ class FileResultStore(ResultStore):
             import cloudpickle
 
             return "cloudpickle", cloudpickle.dumps(value, protocol=5)
+        except RecursionError as error:
+            raise ResultNotSaved(f"A value of type {type(value).__name__} is nested too deeply to save.") from error
         except Exception as error:
             raise ResultNotSaved(
                 f"A value of type {type(value).__name__} cannot be saved: {type(error).__name__}: {error}",
                 hint="return plain data, or make connections and clients inside the tasks that use them",
             ) from error
-        except RecursionError as error:
-            raise ResultNotSaved(f"A value of type {type(value).__name__} is nested too deeply to save.") from error
 
     def _path(self, ref: str) -> Path:
         return self.folder / ref[:2] / ref[2:]
@@ -131,7 +135,7 @@ class FileResultStore(ResultStore):
     def _write(self, data: bytes) -> str:
         ref = hashlib.blake2b(data, digest_size=20).hexdigest()
         path = self._path(ref)
-        if path.exists():
+        if self._is_there(path, len(data)):
             return ref
         aside = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.part")
         try:
@@ -145,11 +149,24 @@ class FileResultStore(ResultStore):
             if self.sync:
                 _sync_folder(path.parent)
         except OSError as error:
-            aside.unlink(missing_ok=True)
-            if error.errno == 28:
+            with suppress(OSError):
+                aside.unlink()
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise JournalFull(f"The disk is full: a result of {len(data):,} bytes was not saved.") from error
             raise JournalReadOnly(f"A result cannot be written to {self.folder}: {error.strerror}.") from error
         return ref
+
+    @staticmethod
+    def _is_there(path: Path, size: int) -> bool:
+        """Whether the content was stored before, whole; then it counts as new again, so that no sweep takes it."""
+        try:
+            if path.stat().st_size != size:
+                return False
+        except OSError:
+            return False
+        with suppress(OSError):
+            os.utime(path)
+        return True
 
     def _read(self, ref: str) -> bytes:
         try:
@@ -168,15 +185,14 @@ class FileResultStore(ResultStore):
 
     def sweep(self, used: set[str]) -> int:
         """Delete files no record refers to (older than an hour, so that none is about to be); returns the count."""
-        import time
-
         removed = 0
         for path in self.folder.glob("??/*"):
             if path.parent.name + path.name.split(".")[0] in used and not path.name.endswith(".part"):
                 continue
-            if time.time() - path.stat().st_mtime > 3600:
-                path.unlink(missing_ok=True)
-                removed += 1
+            with suppress(FileNotFoundError):  # another sweep took it
+                if time.time() - path.stat().st_mtime > 3600:
+                    path.unlink()
+                    removed += 1
         return removed
 
 
@@ -189,34 +205,30 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _frame_bytes(value: Any) -> tuple[str, bytes] | None:
-    package = type(value).__module__.split(".")[0]
-    if package == "polars" and hasattr(value, "write_ipc"):
-        import io
-
-        buffer = io.BytesIO()
-        try:
-            value.write_ipc(buffer, compression="zstd")
-        except Exception:
-            return None
-        return "arrow.polars", buffer.getvalue()
-    if package not in ("pandas", "pyarrow") or type(value).__name__ not in ("DataFrame", "Table"):
-        return None
-    arrow = sys.modules.get("pyarrow")
-    if arrow is None and package == "pandas":
-        try:
-            import pyarrow as arrow
-        except ImportError:
-            return None
+    """A data frame or table as Arrow IPC; None for anything else, and for a frame that Arrow does not give back."""
+    package, kind = str(type(value).__module__).split(".")[0], type(value).__name__
     try:
-        table = arrow.Table.from_pandas(value) if package == "pandas" else value  # type: ignore[union-attr]
-        if package == "pandas" and not table.to_pandas().equals(value):
-            return None
-        sink = arrow.BufferOutputStream()  # type: ignore[union-attr]
-        with arrow.ipc.new_file(sink, table.schema) as writer:  # type: ignore[union-attr]
-            writer.write_table(table)
+        if package == "polars" and kind == "DataFrame":
+            buffer = io.BytesIO()
+            value.write_ipc(buffer, compression="zstd")
+            return "arrow.polars", buffer.getvalue()
+        if package == "pyarrow" and kind == "Table":
+            return "arrow.table", _table_bytes(value)
+        if package == "pandas" and kind == "DataFrame":
+            table = require("pyarrow", "data").Table.from_pandas(value)
+            return ("arrow.pandas", _table_bytes(table)) if table.to_pandas().equals(value) else None
     except Exception:
         return None
-    return f"arrow.{'pandas' if package == 'pandas' else 'table'}", sink.getvalue().to_pybytes()
+    return None
+
+
+def _table_bytes(table: Any) -> bytes:
+    arrow = sys.modules["pyarrow"]
+    sink = arrow.BufferOutputStream()
+    with arrow.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def _load_bytes(serializer: str, data: bytes) -> Any:
@@ -225,8 +237,6 @@ def _load_bytes(serializer: str, data: bytes) -> Any:
     if serializer in ("pickle", "cloudpickle"):
         return pickle.loads(data)
     if serializer == "arrow.polars":
-        import io
-
         return require("polars", "data").read_ipc(io.BytesIO(data), memory_map=False)
     if serializer in ("arrow.pandas", "arrow.table"):
         table = require("pyarrow", "data").ipc.open_file(data).read_all()

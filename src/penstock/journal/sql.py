@@ -145,7 +145,8 @@ class SqlJournal(Journal):
 
     def runs(self, where: RunFilter) -> list[Run]:
         """See `Journal.runs`."""
-        conditions, parameters = ["1 = 1"], []
+        conditions: list[str] = ["1 = 1"]
+        parameters: list[Any] = []
         if where.states:
             conditions.append(f"state IN ({', '.join('?' * len(where.states))})")
             parameters.extend(where.states)

@@ -6,6 +6,7 @@ survives the death of the process; with `full` it is also fsynced and survives a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -288,7 +289,7 @@ def _translated(path: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as error:
         raise JournalReadOnly(f"{path.parent} is not a folder, so no journal can be in it.") from error
     except OSError as error:
-        if error.errno == 28:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise JournalFull(f"The disk that holds {path} is full.") from error
         raise JournalReadOnly(f"The journal {path} cannot be written ({error.strerror}).") from error
 

@@ -5,7 +5,7 @@ from threading import Event
 from prefect import flow, task
 from prefect.futures import PrefectFuture, as_completed, wait
 
-from facts import fact, outcome
+from facts import fact, outcome, raised
 
 release = Event()
 
@@ -95,7 +95,7 @@ def impatient():
         list(as_completed([future], timeout=0.01))
     except TimeoutError as error:
         fact("as_completed with a limit", str(error))
-    fact("a limit below zero", wait=outcome(wait, [quick], timeout=-1))
+    fact("a limit below zero", wait=raised(wait, [quick], timeout=-1))
     release.set()
     fact("in the end", future.result())
 
@@ -114,5 +114,5 @@ if __name__ == "__main__":
     for made in (results, passed_on, waiting, impatient):
         made()
     fact("callback", callbacks())
-    fact("submit outside a flow", outcome(double.submit, 1)["raised"])
-    fact("map outside a flow", outcome(double.map, [1])["raised"])
+    fact("submit outside a flow", raised(double.submit, 1))
+    fact("map outside a flow", raised(double.map, [1]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from prefect import flow, task
 from prefect.runtime import flow_run, task_run
 
-from facts import fact, outcome
+from facts import fact, raised
 
 
 @dataclass
@@ -76,7 +76,7 @@ def inside():
     fact("template, mapped", crate_name.map([1, 2, 3]).result())
     fact("template with a future", crate_name(crate_name.submit("x")))
     fact("with_options", crate_name.with_options(task_run_name="box-{crate}")(9))
-    fact("unknown field", outcome(wrong_template, 1))
+    fact("unknown field", raised(wrong_template, 1))
 
 
 if __name__ == "__main__":
@@ -87,9 +87,9 @@ if __name__ == "__main__":
     fact("default flow name", name)
     fact("default flow run name is two words", re.fullmatch(r"[a-z]+-[a-z]+", run) is not None)
     fact("flow template", [harbour_day("Kiel", "2024-05-01"), harbour_day("Oslo", datetime.date(2024, 5, 2), berths=9)])
-    fact("unknown field in a flow", outcome(wrong_flow_template, "Kiel"))
+    fact("unknown field in a flow", raised(wrong_flow_template, "Kiel"))
     fact("name by with_options", harbour_day.with_options(name="Harbour Night").name)
     fact("lambda", [task(lambda: 1).name, flow(lambda: 1).name])
-    fact("refused name", outcome(lambda: flow(name="a/b")(lambda: 1)))
-    fact("refused run name", outcome(lambda: flow(flow_run_name=3)(lambda: 1)))
-    fact("refused task run name", outcome(lambda: task(task_run_name=3)(lambda: 1)))
+    fact("refused name", raised(lambda: flow(name="a/b")(lambda: 1)))
+    fact("refused run name", raised(lambda: flow(flow_run_name=3)(lambda: 1)))
+    fact("refused task run name", raised(lambda: task(task_run_name=3)(lambda: 1)))

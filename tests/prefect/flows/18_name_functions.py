@@ -3,7 +3,7 @@
 from prefect import flow, task
 from prefect.runtime import flow_run, task_run
 
-from facts import fact, outcome
+from facts import fact, raised
 
 
 def flow_label() -> str:
@@ -52,5 +52,5 @@ def not_a_text_either() -> None:
 
 if __name__ == "__main__":
     fact("names", sales("north"))
-    fact("a task's name must be text", outcome(not_a_text)["raised"])
-    fact("a flow's name must be text", outcome(not_a_text_either)["raised"])
+    fact("a task's name must be text", raised(not_a_text))
+    fact("a flow's name must be text", raised(not_a_text_either))

@@ -3,7 +3,7 @@
 from prefect import flow, runtime, tags, task
 from prefect.runtime import flow_run, task_run
 
-from facts import fact, outcome
+from facts import fact, raised
 
 
 @task(name="Look Around", tags=["scout"])
@@ -66,4 +66,4 @@ if __name__ == "__main__":
         for name, value in expedition("4").items():
             fact(name, value)
     fact("tasks", tasks_view())
-    fact("unknown attribute", outcome(lambda: flow_run.colour)["raised"])
+    fact("unknown attribute", raised(lambda: flow_run.colour))

@@ -4,7 +4,7 @@ from functools import partial
 
 from prefect import flow, task
 
-from facts import fact, outcome
+from facts import fact, outcome, raised
 
 log: list[object] = []
 
@@ -74,5 +74,5 @@ if __name__ == "__main__":
     tried("arguments", passes_arguments, "#ops")
     tried("kinds", kinds)
     tried("of a flow", flow_kinds, return_state=True)
-    fact("hooks not in a list", outcome(lambda: task(on_failure=broken)(work.fn))["raised"])
-    fact("hooks that cannot be called", outcome(lambda: flow(on_failure=["mail"])(work.fn))["raised"])
+    fact("hooks not in a list", raised(lambda: task(on_failure=broken)(work.fn)))
+    fact("hooks that cannot be called", raised(lambda: flow(on_failure=["mail"])(work.fn)))

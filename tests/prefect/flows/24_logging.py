@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger, task
 from prefect import logging as engine_logging
 from prefect.logging import disable_run_logger, get_logger
 
-from facts import fact, outcome
+from facts import fact, raised
 
 heard: list[list[str]] = []
 
@@ -68,8 +68,8 @@ def careless() -> str:
 if __name__ == "__main__":
     in_flow()
     fact("heard", heard)
-    fact("outside a run", outcome(get_run_logger))
-    fact("function without a run", outcome(careless.fn)["raised"])
+    fact("outside a run", raised(get_run_logger))
+    fact("function without a run", raised(careless.fn))
     with disable_run_logger():
         fact("with the run logger off", careless.fn())
     fact("an ordinary logger", isinstance(get_logger("mine"), logging.Logger))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from prefect import flow
 
-from facts import fact, outcome
+from facts import fact, outcome, raised
 
 
 class Colour(enum.Enum):
@@ -36,7 +36,7 @@ def taking(annotation: object):
     """A flow with one parameter, annotated as given."""
 
     def show(value):
-        return repr(value)
+        return value.isoformat() if isinstance(value, datetime.datetime) else repr(value)
 
     show.__annotations__ = {"value": annotation}
     return flow(show)
@@ -77,8 +77,9 @@ def class_flow(instrument: Instrument):
 
 if __name__ == "__main__":
     for name, (annotation, values) in CASES.items():
-        fact(name, [outcome(taking(annotation), value) for value in values])
+        fact(name, [raised(taking(annotation), value) or taking(annotation)(value) for value in values])
+    fact("where in a dict", outcome(taking(dict[str, list[int]]), {"a": ["1", "x"], "b": ["y"]}))
     fact("dataclass", [outcome(dataclass_flow, given) for given in (
         {"label": "s1", "readings": ["1.5"]}, Sample("s2"), {"label": "s3", "readings": ["x"]}, {"readings": []}, 4,
     )])  # fmt: skip
-    fact("class", [outcome(class_flow, Instrument()), outcome(class_flow, "hammer")["raised"]])
+    fact("class", [class_flow(Instrument()), raised(class_flow, "hammer")])

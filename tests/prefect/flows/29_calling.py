@@ -2,7 +2,7 @@
 
 from prefect import flow, task
 
-from facts import fact, outcome
+from facts import fact, outcome, raised
 
 
 @flow
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     fact("twice", outcome(lambda: adds(1, left=2)))
     fact("with return_state", [no_run_at_all(False), no_run_at_all(True)])
     fact("reserved names", [
-        outcome(lambda: task(lambda wait_for: 1)),
-        outcome(lambda: flow(lambda return_state: 1)),
+        raised(lambda: task(lambda wait_for: 1)),
+        raised(lambda: flow(lambda return_state: 1)),
     ])  # fmt: skip
     fact("decorated by hand", [flow(outer_default)(), task(outer_default)(number=4)])

@@ -13,6 +13,9 @@ from prefect.states import State
 
 _IDENTIFIER = re.compile(r"\b[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\b")
 _TASK_RUN = re.compile(r"task run '[^']*'")
+_WHY = re.compile(r"(?m)^( - [^:\n]+): .*$")
+_ENGINE = State.__module__.partition(".")[0]
+_CARRIES_THE_USERS_TEXT = {"FailedRun", "CrashedRun", "CancelledRun", "ParameterTypeError"}
 
 
 def fact(name: str, value: Any = None, **more: Any) -> None:
@@ -22,18 +25,33 @@ def fact(name: str, value: Any = None, **more: Any) -> None:
 
 
 def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call and give back the value, or what was raised, in a printable form."""
+    """Call and give back the value, or what was raised, in a printable form.
+
+    The engine's own errors are known by their type: how they are worded is its business.
+    """
     try:
         return plain(call(*args, **kwargs))
     except BaseException as error:  # SystemExit and KeyboardInterrupt are facts too
-        return {"raised": type(error).__name__, "text": scrub(str(error))}
+        name = type(error).__name__
+        if type(error).__module__.partition(".")[0] == _ENGINE and name not in _CARRIES_THE_USERS_TEXT:
+            return {"raised": name}
+        return {"raised": name, "text": scrub(str(error))}
+
+
+def raised(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str | None:
+    """Call and give back the name of the exception, or None."""
+    try:
+        call(*args, **kwargs)
+    except Exception as error:
+        return type(error).__name__
+    return None
 
 
 def scrub(text: str | None) -> str | None:
-    """Replace identifiers that differ from run to run."""
+    """Replace identifiers that differ from run to run, and why a parameter is wrong by where it is wrong."""
     if text is None:
         return None
-    return _IDENTIFIER.sub("<id>", _TASK_RUN.sub("task run '<id>'", text))
+    return _WHY.sub(r"\1", _IDENTIFIER.sub("<id>", _TASK_RUN.sub("task run '<id>'", text)))
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Runs the migrations. The only code besides `schema` that imports SQLAlchemy and Alembic; `upgrade` imports it late."""
+"""Runs the migrations. Besides `schema`, the only code that imports SQLAlchemy and Alembic; `upgrade` does so late."""
 
 from __future__ import annotations
 

@@ -163,7 +163,10 @@ class PostgresJournal(SqlJournal):
 
     def status(self) -> Mapping[str, Any]:
         """See `Journal.status`."""
-        size = "SELECT sum(pg_total_relation_size(oid))::int8 FROM pg_class WHERE relkind = 'r' AND relnamespace = ?::regnamespace"
+        size = (
+            "SELECT sum(pg_total_relation_size(oid))::int8 FROM pg_class "
+            "WHERE relkind = 'r' AND relnamespace = ?::text::regnamespace"
+        )
         return {**super().status(), "layout": HEAD, "bytes": self._fetch(size, (POSTGRES_SCHEMA,))[0][0]}
 
     def vacuum(self) -> None:

@@ -95,7 +95,10 @@ def ensure_tables(session: Session, place: str, deadline: float) -> None:
 
 
 def _has_journal(session: Session, place: str, deadline: float) -> bool:
-    sql = "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = ? AND relkind = 'r'"
+    sql = (
+        "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE nspname = ? AND relkind = 'r'"
+    )
     tables = {row[0] for row in rows_of(session.query(sql, (POSTGRES_SCHEMA,), deadline))}
     if tables and "alembic_version" not in tables:
         raise JournalCorrupt(

@@ -3,9 +3,9 @@
 A statement inserts the events, and from their insertion alone follow the rows of `task_runs`, `runs` and `logs`. The
 events go in only where the run's last record is the expected one; otherwise nothing is written and no row is counted.
 
-A position is the transaction's number times 2^20 plus the record's place in its append. A sequence would not do: numbers
-are drawn before the commit, so that a reader can pass a number which is committed later. All transactions below the
-snapshot's xmin have ended, hence nothing can appear any more below xmin * 2^20, which is where `read` stops.
+A position is the transaction's number times 2^20 plus the record's place in its append. A sequence would not do: its
+numbers are drawn before the commit, so that a reader can pass one which is committed later. All transactions below
+the snapshot's xmin have ended, hence nothing can appear any more below xmin * 2^20, which is where `read` stops.
 """
 
 from __future__ import annotations

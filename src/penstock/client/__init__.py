@@ -1,0 +1,1 @@
+"""Modules of Prefect's that flows import by name."""
