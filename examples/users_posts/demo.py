@@ -83,7 +83,7 @@ def show_retries(run: Run, api: FlakyApi) -> None:
             print(f"  {step.key}  attempt {event.attempt}  {reason}")
         if failed:
             waited = sum(event.delay for event in failed)
-            print(f"  {step.key}  attempt {step.attempt}  {step.state}, after waiting {waited:g} s\n")
+            print(f"  {step.key}  attempt {step.attempt}  {step.state}, after waiting {waited:g} s")
     failures = sum(count for (_, status), count in api.answered.items() if status != OK)
     if not failures or len(retries) != failures:
         stop(f"The API failed {failures} times, and {len(retries)} retries are on record.")

@@ -2,15 +2,11 @@
 
 from penstock.core.errors import *  # noqa: F403
 from penstock.core.errors import (
-    MissingContextError,
-    ParameterError,
     PenstockError,
     TaskTimedOut,
     UpstreamFailed,
 )
 
 PrefectException = PenstockError
-
-ParameterTypeError = ParameterBindError = ParameterError
 TaskRunTimeoutError = TaskTimedOut
 UpstreamTaskError = UpstreamFailed

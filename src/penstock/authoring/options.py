@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from penstock.core.errors import AuthoringError, BadOption, UnsupportedFunction
+from penstock.core.errors import AuthoringError, BadOption, ReservedArgumentError, UnsupportedFunction
 from penstock.core.retry import RetryDelay
 
 Hook = Callable[..., Any]
@@ -76,7 +76,7 @@ def checked_function(kind: str, fn: Any) -> tuple[Callable[..., Any], bool]:
         code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
     )
     if taken:
-        raise UnsupportedFunction(
+        raise ReservedArgumentError(
             f"{getattr(fn, '__name__', fn)!r} has a parameter named {taken.pop()!r}, which is an option of every call.",
             hint="give the parameter another name",
         )

@@ -18,7 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from penstock.core.errors import ParameterError
+from penstock.core.errors import ParameterBindError, ParameterTypeError
 
 Mistakes = list[tuple[str, str]]
 
@@ -33,12 +33,12 @@ def bind(target: str, signature: inspect.Signature, args: tuple[Any, ...], kwarg
     """Arguments by parameter name, defaults included.
 
     Raises:
-        ParameterError: with every argument that is missing or unexpected.
+        ParameterBindError: with every argument that is missing or unexpected.
     """
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise ParameterError(target, _binding_mistakes(signature, args, kwargs, str(error))) from None
+        raise ParameterBindError(target, _binding_mistakes(signature, args, kwargs, str(error))) from None
     bound.apply_defaults()
     return dict(bound.arguments)
 
@@ -98,7 +98,7 @@ def validate(target: str, fn: Callable[..., Any], parameters: dict[str, Any]) ->
     """Check and convert every parameter.
 
     Raises:
-        ParameterError: it lists every mistake, each with its path, such as `user.tags[2]`.
+        ParameterTypeError: it lists every mistake, each with its path, such as `user.tags[2]`.
     """
     annotations = annotations_of(fn)
     mistakes: Mistakes = []
@@ -116,7 +116,7 @@ def validate(target: str, fn: Callable[..., Any], parameters: dict[str, Any]) ->
             kind = types.GenericAlias(dict, (str, kind))
         checked[name] = convert(value, kind, name, mistakes)
     if mistakes:
-        raise ParameterError(target, mistakes)
+        raise ParameterTypeError(target, mistakes)
     return checked
 
 

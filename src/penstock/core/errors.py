@@ -5,7 +5,10 @@
     |  `- MissingExtra             an optional dependency is not installed
     |- AuthoringError              a flow or task is declared or called wrongly
     |  |- UnsupportedFunction      generators, classes, callables that cannot be a task
-    |  |- ParameterError           arguments that do not fit the annotations (lists every mistake)
+    |  |  `- ReservedArgumentError    a parameter has the name of an option of every call
+    |  |- ParameterError           arguments that do not fit (lists every mistake)
+    |  |  |- ParameterBindError       missing, unexpected, or given twice
+    |  |  `- ParameterTypeError       not what the annotations say
     |  |- BadOption                an option of @flow or @task that cannot be (also TypeError and ValueError)
     |  |- MappingError             .map() cannot tell which calls to make
     |  |  |- MappingMissingIterable   nothing to map over
@@ -116,6 +119,18 @@ class ParameterError(AuthoringError, ValueError):
         lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         super().__init__(f"{count} in the parameters of {target}:\n{lines}")
+
+
+class ParameterBindError(ParameterError, TypeError):
+    """Arguments are missing, unexpected, or given twice."""
+
+
+class ParameterTypeError(ParameterError, TypeError):
+    """Arguments are not what the annotations say."""
+
+
+class ReservedArgumentError(UnsupportedFunction, TypeError):
+    """A parameter has the name of an option of every call."""
 
 
 class MappingError(AuthoringError):

@@ -1,0 +1,114 @@
+"""Help pages that teach by example: what it does, how it is used, examples, then every option.
+
+A command's examples are its epilog: one a line, `command  # what it does`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+
+from penstock.cli.console import Column, text, write, write_table
+
+JSON = typer.Option("--json", help="Answer in JSON on stdout, and nothing else there.", show_default=False)
+
+
+def examples(*lines: str) -> str:
+    """An epilog of examples."""
+    return "\n".join(lines)
+
+
+class Command(TyperCommand):
+    """A command whose help is written our way."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help to stdout."""
+        write_help(self, ctx)
+
+
+class Group(TyperGroup):
+    """A group of commands; alone on the command line it shows its help."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help to stdout."""
+        write_help(self, ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Show the help where nothing is asked."""
+        if not args and not ctx.resilient_parsing:
+            write_help(self, ctx)
+            raise typer.Exit(0)
+        return super().parse_args(ctx, args)
+
+
+def write_help(command: TyperCommand | TyperGroup, ctx: Any) -> None:
+    """The help page of one command or group."""
+    summary, _, rest = (command.help or "").partition("\n\n")
+    write()
+    write(text((" ".join(summary.split()), "bold")), wrap=True, indent=1)
+    write()
+    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
+    write(text(("Usage  ", "bright_black"), usage), indent=1)
+    if rest:
+        write()
+        for paragraph in rest.split("\n\n"):
+            write(paragraph if paragraph.startswith("  ") else " ".join(paragraph.split()), wrap=True, indent=1)
+    if command.epilog:
+        _section("Examples")
+        rows = [line.partition("  # ")[::2] for line in command.epilog.splitlines()]
+        _definitions([(example.strip(), note.strip()) for example, note in rows], "cyan")
+    if isinstance(command, TyperGroup):
+        _section("Commands")
+        names = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
+        _definitions([(name, found.get_short_help_str(200)) for name, found in names if found], "cyan")
+    shown = [param for param in command.get_params(ctx) if not getattr(param, "hidden", False)]
+    arguments = [(param.display_name_raw, param.help or "") for param in shown if isinstance(param, TyperArgument)]
+    if arguments:
+        _section("Arguments")
+        _definitions(arguments, "cyan")
+    _section("Options")
+    _definitions([_option(param, ctx) for param in shown if not isinstance(param, TyperArgument)], "cyan")
+    write()
+
+
+def _section(title: str) -> None:
+    write()
+    write(text((title, "bright_black")), indent=1)
+
+
+def _option(param: Any, ctx: Any) -> tuple[str, str]:
+    names = ", ".join([*sorted(param.opts, key=len), *param.secondary_opts])
+    if param.metavar and not param.is_flag:
+        names += f" {param.metavar}"
+    told = " ".join((param.help or "").split())
+    default = param.get_default(ctx, call=False)
+    if param.show_default and default not in (None, False, "", [], ()):
+        told += f" [{default}]"
+    return names, told
+
+
+def _definitions(rows: list[tuple[str, str]], style: str) -> None:
+    """Terms and what they are; side by side where there is room, one below the other where there is not."""
+    from penstock.cli.console import console  # noqa: PLC0415
+
+    out = console()
+    longest = max(len(term) for term, _ in rows)
+    if not out.is_terminal or out.width >= longest + 30:
+        from rich.table import Table  # noqa: PLC0415
+
+        if not out.is_terminal:
+            write_table([Column(""), Column("")], [[text((term, style)), told] for term, told in rows], indent=3)
+            return
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        for term, told in rows:
+            grid.add_row(text(("   ", ""), (term, style)), text(told))
+        out.print(grid)
+        return
+    for term, told in rows:
+        write(text((term, style)), indent=3)
+        if told:
+            write(told, wrap=True, indent=7)

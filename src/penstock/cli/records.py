@@ -1,0 +1,108 @@
+"""The shapes of `--json`. They are part of the interface: names and meanings stay, new ones may be added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.cli.units import iso
+from penstock.core.events import ErrorInfo, RunEnded, TaskEnded
+from penstock.core.model import FlowSummary, LogLine, Run, TaskRun
+from penstock.core.ports import Journal
+
+_LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
+
+
+def level_name(level: int) -> str:
+    """`INFO`, `WARNING`, or the number of a level without a name."""
+    return _LEVELS.get(level, str(level))
+
+
+def seconds(started: int | None, ended: int | None) -> float | None:
+    """The time between two times of the journal."""
+    return None if started is None or ended is None else round((ended - started) / 1_000_000, 6)
+
+
+def run_record(run: Run, now: int) -> dict[str, Any]:
+    """A run. `state` is Crashed for a run whose process is gone, and `ended_at` is then null: it can be resumed."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "flow": run.flow,
+        "flow_version": run.flow_version,
+        "state": run.shown_state(now),
+        "state_name": "Crashed" if run.lost(now) else run.state_name,
+        "message": run.message,
+        "parameters": run.parameters,
+        "tags": list(run.tags),
+        "attempt": run.attempt,
+        "created_at": iso(run.created_at),
+        "started_at": iso(run.started_at),
+        "ended_at": iso(run.ended_at),
+        "duration_seconds": seconds(run.started_at, run.ended_at),
+        "entrypoint": run.entrypoint,
+        "parent_id": run.parent_id,
+        "parent_step": run.parent_key,
+        "root_id": run.root_id,
+        "origin": run.origin,
+        "origin_id": run.origin_id,
+        "from_step": run.from_step,
+    }
+
+
+def step_record(step: TaskRun) -> dict[str, Any]:
+    """A step of a run."""
+    return {
+        "run_id": step.run_id,
+        "key": step.key,
+        "name": step.name,
+        "task": step.task,
+        "state": step.state,
+        "state_name": step.state_name,
+        "message": step.message,
+        "parent": step.parent,
+        "attempt": step.attempt,
+        "started_at": iso(step.started_at),
+        "ended_at": iso(step.ended_at),
+        "duration_seconds": seconds(step.started_at, step.ended_at),
+        "tags": list(step.tags),
+        "child_run_id": step.child_id,
+    }
+
+
+def log_record(line: LogLine) -> dict[str, Any]:
+    """A log line."""
+    return {
+        "run_id": line.run_id,
+        "step": line.key,
+        "at": iso(line.at),
+        "level": level_name(line.level),
+        "logger": line.logger,
+        "message": line.message,
+    }
+
+
+def flow_record(flow: FlowSummary) -> dict[str, Any]:
+    """A flow as the journal knows it."""
+    return {
+        "flow": flow.flow,
+        "runs": flow.runs,
+        "last_run_id": flow.last_run_id,
+        "last_state": flow.last_state,
+        "last_created_at": iso(flow.last_created_at),
+        "entrypoint": flow.entrypoint,
+    }
+
+
+def error_record(key: str | None, error: ErrorInfo) -> dict[str, Any]:
+    """What ended a step, or (without a key) the run."""
+    return {"step": key, "type": error.type, "text": error.text, "trace": error.trace}
+
+
+def errors_of(journal: Journal, run_id: str) -> list[tuple[str | None, ErrorInfo]]:
+    """The errors that steps and the run ended with, in the order they were recorded."""
+    found: list[tuple[str | None, ErrorInfo]] = []
+    for stored in journal.load(run_id):
+        event = stored.event
+        if isinstance(event, (TaskEnded, RunEnded)) and event.error is not None:
+            found.append((event.step.key if isinstance(event, TaskEnded) else None, event.error))
+    return found

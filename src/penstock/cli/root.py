@@ -1,0 +1,130 @@
+"""`penstock` itself: finds the command that is asked for, and imports that one only."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from penstock.cli.console import clean_lines, prepare_streams, say, say_error, write_json
+from penstock.cli.help import Group, examples
+from penstock.core.errors import PenstockError
+
+USAGE = 2
+"""Exit code for a mistake in the command, its parameters or the setup."""
+
+_COMMANDS = {
+    "run": "Run a flow in this process, durably, with live progress.",
+    "runs": "List, show, resume, fork, cancel and delete runs, and read their logs.",
+    "flows": "List flows, and show what parameters they take.",
+    "init": "Make a new project with a flow that runs at once.",
+    "doctor": "Check the setup: what is installed, what is missing, and whether the journal is sound.",
+    "db": "Look after the journal: upgrade, status, vacuum.",
+    "version": "Show the versions of Penstock, Python and SQLite.",
+}
+
+
+class Root(Group):
+    """Lists every command, and imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order they are mostly met."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """What is shown of a command in a list: its name and a line of help."""
+        told = _COMMANDS.get(cmd_name)
+        return TyperCommand(cmd_name, help=told) if told else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command itself, for calling or completing it."""
+        self.commands = {name: self.get_command(ctx, name) for name in _COMMANDS}
+        name, stub, rest = super().resolve_command(ctx, args)
+        if stub is None or name is None:
+            return name, stub, rest
+        return name, importlib.import_module(f"penstock.cli.{name}").command, rest
+
+
+app = typer.Typer(cls=Root, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from penstock.cli.version import penstock_version  # noqa: PLC0415
+
+        print(penstock_version())
+        raise typer.Exit(0)
+
+
+@app.callback(
+    epilog=examples(
+        "penstock init shop  # make a project",
+        "penstock run flow.py --param day=2026-01-31  # run a flow",
+        "penstock runs list --state failed  # what went wrong",
+        "penstock runs resume last  # go on where it stopped",
+    )
+)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show Python tracebacks of errors; may stand anywhere.")
+    ] = False,
+) -> None:
+    """From raw data to a served model in one Python project: plain functions, run durably.
+
+    Exit codes: 0 done; 1 the run failed or crashed, or something is wrong; 2 a mistake in the command, its
+    parameters or the setup; 3 the run was cancelled; 130 stopped by Ctrl-C; 143 stopped by SIGTERM.
+    """
+
+
+def call(arguments: list[str]) -> int:
+    """Execute a command line and give its exit code. A mistake is told in a few lines, not in a traceback."""
+    prepare_streams()
+    debug, arguments = _without_debug(arguments)
+    as_json = "--json" in arguments
+    try:
+        answer = typer.main.get_command(app).main(arguments, prog_name="penstock", standalone_mode=False)
+        return answer if isinstance(answer, int) else 0
+    except PenstockError as error:
+        _tell(error.message, error.hint, error.code, as_json)
+        if debug:
+            _trace()
+        return USAGE
+    except typer.TyperException as error:
+        context: Any = getattr(error, "ctx", None)
+        hint = f"{context.command_path} --help" if context is not None else "penstock --help"
+        _tell(error.format_message(), hint, "usage", as_json)
+        return USAGE
+    except (typer.Abort, EOFError):
+        say("Nothing was done.")
+        return USAGE
+    except RecursionError:
+        raise
+    except Exception:
+        _trace()
+        say_error("Penstock itself failed, which is a mistake in Penstock.", "please report it, with the lines above")
+        return 1
+
+
+def _without_debug(arguments: list[str]) -> tuple[bool, list[str]]:
+    """`--debug` may stand anywhere before a `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    before = [argument for argument in arguments[:end] if argument != "--debug"]
+    return len(before) < end, before + arguments[end:]
+
+
+def _tell(message: str, hint: str | None, code: str, as_json: bool) -> None:
+    if as_json:
+        write_json({"error": {"code": code, "message": message, "hint": hint}})
+    say_error(message, hint)
+
+
+def _trace() -> None:
+    for line in clean_lines(traceback.format_exc().rstrip()):
+        print(line, file=sys.stderr)

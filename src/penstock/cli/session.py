@@ -1,0 +1,121 @@
+"""The wired Penstock that a command works with, and the runs people name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock.app import Penstock, Settings, load_settings
+from penstock.authoring import load_flow
+from penstock.cli.console import clean
+from penstock.cli.units import age
+from penstock.core.errors import FlowNotFound, PenstockError, RunNotFound
+from penstock.core.events import now_us
+from penstock.core.model import Run, RunFilter
+from penstock.core.ports import Journal
+from penstock.engine.recovery import find_run
+from penstock.journal.memory import MemoryJournal
+
+SHORT = 8
+"""How many characters at the end of a run's id are shown; the beginning is the time, which runs share."""
+
+
+def journal_file(settings: Settings) -> Path | None:
+    """Where the SQLite journal is; None for another kind."""
+    if not settings.database_url:
+        return Path(settings.home) / "journal.db"
+    if settings.database_url.startswith("sqlite:///"):
+        return Path(settings.database_url.removeprefix("sqlite:///"))
+    return None
+
+
+@contextmanager
+def executing() -> Iterator[Penstock]:
+    """Penstock for a command that runs a flow; it shows the log lines itself."""
+    settings = load_settings()
+    app = Penstock(msgspec.structs.replace(settings, log_console=False))
+    with app.activate():
+        yield app
+    app.close()
+
+
+@contextmanager
+def reading() -> Iterator[Penstock]:
+    """Penstock for a command that looks at the journal. Where there is none, none is made: it looks at an empty one."""
+    settings = load_settings()
+    file = journal_file(settings)
+    journal = MemoryJournal() if file is not None and not file.exists() else None
+    app = Penstock(msgspec.structs.replace(settings, log_console=False), journal=journal)
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def named_run(journal: Journal, wanted: str) -> Run:
+    """A run by id, by the beginning or the end of its id, by name, or the newest one for `last`.
+
+    Raises:
+        RunNotFound: none fits, or more than one does.
+    """
+    if wanted == "last":
+        newest = journal.runs(RunFilter(limit=1))
+        if not newest:
+            raise RunNotFound("There are no runs yet.", hint="start one: penstock run FILE.py")
+        return newest[0]
+    return find_run(journal, wanted)
+
+
+def named_flow(target: str) -> Any:
+    """The flow behind FILE[:FLOW] or MODULE[:FLOW].
+
+    Raises:
+        FlowNotFound: it says what is there instead.
+    """
+    try:
+        return load_flow(target)
+    except SystemExit as error:
+        raise FlowNotFound(
+            f"{target} ended the process while it was imported (sys.exit with {error.code!r}).",
+            hint='put what is for `python FILE` below: if __name__ == "__main__":',
+        ) from error
+
+
+def short(run_id: str) -> str:
+    """What people type: the end of the id."""
+    return run_id[-SHORT:]
+
+
+def complete_run(incomplete: str) -> list[tuple[str, str]]:
+    """Runs for the shell's completion: by the end of the id, by name, and the whole id once it is begun."""
+    found: list[tuple[str, str]] = []
+    with suppress(PenstockError, OSError), reading() as app:
+        now = now_us()
+        for run in app.journal.runs(RunFilter(limit=50)):
+            told = clean(f"{run.flow} {run.name}, {run.shown_state(now)}, {age(run.created_at, now)}")
+            found.append((short(run.id), told))
+            if run.id.startswith(incomplete) and incomplete:
+                found.append((run.id, told))
+            if run.name.isprintable() and not set(run.name) & set(" \t\n'\"\\$`"):
+                found.append((run.name, told))
+    return found
+
+
+def complete_flow(incomplete: str) -> list[tuple[str, str]]:
+    """Flows of the journal for the shell's completion."""
+    with suppress(PenstockError, OSError), reading() as app:
+        return [(flow.flow, f"{flow.runs} runs") for flow in app.journal.flows() if flow.flow.isprintable()]
+    return []
+
+
+def complete_step(run_id: str) -> list[tuple[str, str]]:
+    """Steps of a run for the shell's completion."""
+    with suppress(PenstockError, OSError), reading() as app:
+        run = named_run(app.journal, run_id)
+        steps = app.journal.task_runs(run.id)[:200]
+        return [(step.key, clean(f"{step.name}, {step.state}")) for step in steps if step.key.isprintable()]
+    return []
