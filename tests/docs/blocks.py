@@ -50,46 +50,36 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     """Every fenced block of a page, in order; output blocks are part of what they are the output of."""
     found: list[Block] = []
-    follows = False
-    for block in _fenced(page.read_text(encoding="utf-8").splitlines()):
-        last = found[-1] if found else None
-        if block.language == "text" and follows and last is not None and last.language in ("python", "sql"):
-            last.output = block.source
+    for block, adjacent in _fenced(page.read_text(encoding="utf-8").splitlines()):
+        if block.language == "text" and adjacent and found and found[-1].language in ("python", "sql"):
+            found[-1].output = block.source
         else:
             found.append(block)
-        follows = block.directives.get("next-is-adjacent") == "yes"
-        block.directives.pop("next-is-adjacent", None)
     return found
 
 
-def _fenced(lines: list[str]) -> Iterator[Block]:
+def _fenced(lines: list[str]) -> Iterator[tuple[Block, bool]]:
+    """Each block, and whether there is nothing between it and the one before."""
     directives: dict[str, str] = {}
+    adjacent = False
     index = 0
     while index < len(lines):
         line = lines[index]
         index += 1
-        directive = _DIRECTIVE.match(line)
-        fence = _FENCE.match(line)
-        if directive:
+        if directive := _DIRECTIVE.match(line):
             directives[directive["name"]] = directive["value"]
-        elif fence:
+            adjacent = False
+        elif fence := _FENCE.match(line):
             start = index
             while index < len(lines) and lines[index].strip() != fence["ticks"]:
                 index += 1
-            width = len(fence["indent"])
-            source = "\n".join(text[width:] for text in lines[start:index])
+            source = "\n".join(text[len(fence["indent"]) :] for text in lines[start:index])
             index += 1
             title = _TITLE.search(fence["rest"])
-            adjacent = any(text.strip().startswith("```text") for text in _next_text(lines, index))
-            told = {**directives, "next-is-adjacent": "yes" if adjacent else "no"}
-            yield Block(fence["language"], source, start + 1, title[1] if title else "", told)
-            directives = {}
+            yield Block(fence["language"], source, start + 1, title[1] if title else "", directives), adjacent
+            directives, adjacent = {}, True
         elif line.strip():
-            directives = {}
-
-
-def _next_text(lines: list[str], index: int) -> list[str]:
-    return [line for line in lines[index : index + 3] if line.strip()][:1]
+            directives, adjacent = {}, False
 
 
 @dataclass

@@ -100,7 +100,10 @@ def console(stderr: bool = False) -> Console:
     if stderr not in _consoles:
         from rich.console import Console  # noqa: PLC0415
 
-        _consoles[stderr] = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+        made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+        if not made.is_terminal:
+            made.width = 100
+        _consoles[stderr] = made
     return _consoles[stderr]
 
 
@@ -130,7 +133,7 @@ def write(line: Text | str = "", *, wrap: bool = False, indent: int = 0) -> None
 
     out = console()
     made = Text(line) if isinstance(line, str) else line
-    if wrap and out.is_terminal:
+    if wrap:
         out.print(Padding(made, (0, 0, 0, indent), expand=False))
         return
     if indent:

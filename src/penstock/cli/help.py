@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-from penstock.cli.console import Column, text, write, write_table
+from penstock.cli.console import console, text, write
 
 JSON = typer.Option("--json", help="Answer in JSON on stdout, and nothing else there.", show_default=False)
 
@@ -39,6 +39,7 @@ class Group(TyperGroup):
         """Show the help where nothing is asked."""
         if not args and not ctx.resilient_parsing:
             write_help(self, ctx)
+            write()
             raise typer.Exit(0)
         return super().parse_args(ctx, args)
 
@@ -70,7 +71,6 @@ def write_help(command: TyperCommand | TyperGroup, ctx: Any) -> None:
         _definitions(arguments, "cyan")
     _section("Options")
     _definitions([_option(param, ctx) for param in shown if not isinstance(param, TyperArgument)], "cyan")
-    write()
 
 
 def _section(title: str) -> None:
@@ -91,16 +91,11 @@ def _option(param: Any, ctx: Any) -> tuple[str, str]:
 
 def _definitions(rows: list[tuple[str, str]], style: str) -> None:
     """Terms and what they are; side by side where there is room, one below the other where there is not."""
-    from penstock.cli.console import console  # noqa: PLC0415
-
     out = console()
     longest = max(len(term) for term, _ in rows)
-    if not out.is_terminal or out.width >= longest + 30:
+    if out.width >= longest + 30:
         from rich.table import Table  # noqa: PLC0415
 
-        if not out.is_terminal:
-            write_table([Column(""), Column("")], [[text((term, style)), told] for term, told in rows], indent=3)
-            return
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column()

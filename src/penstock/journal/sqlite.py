@@ -67,7 +67,7 @@ class SqliteJournal(SqlJournal):
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._known: dict[str, int] = {}
-        with _translated(path):
+        with translated(path):
             self._ensure_folder()
             self._connection = self._connect(full, wait_seconds)
         self._execute = self._connection.execute
@@ -169,7 +169,7 @@ class SqliteJournal(SqlJournal):
             except (sqlite3.Error, sqlite3.Warning) as error:
                 if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE":
                     raise _conflict(run_id, expected_seq) from error
-                raise _error(error, self.path) from error
+                raise journal_error(error, self.path) from error
 
     def _check_last(self, run_id: str, expected_seq: int) -> None:
         """The unique index refuses a number that is taken; this, one that lies ahead. Once for each run."""
@@ -183,7 +183,7 @@ class SqliteJournal(SqlJournal):
     def _fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         if self._pid != os.getpid():
             raise WrongProcess()
-        with self._lock, _translated(self.path):
+        with self._lock, translated(self.path):
             try:
                 return self._execute(sql, tuple(parameters)).fetchall()
             except UnicodeEncodeError:
@@ -193,7 +193,7 @@ class SqliteJournal(SqlJournal):
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         if self._pid != os.getpid():
             raise WrongProcess()
-        with self._lock, _translated(self.path):
+        with self._lock, translated(self.path):
             self._execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -260,7 +260,8 @@ def _conflict(run_id: str, expected_seq: int) -> SequenceConflict:
     return SequenceConflict(f"Run {run_id} is not at record {expected_seq} any more.")
 
 
-def _error(error: Exception, path: Path) -> JournalError:
+def journal_error(error: BaseException, path: Path) -> JournalError:
+    """What SQLite said, in Penstock's words."""
     text = str(error)
     name = getattr(error, "sqlite_errorname", "") or ""
     if "FULL" in name or "full" in text:
@@ -279,11 +280,12 @@ def _error(error: Exception, path: Path) -> JournalError:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Translate the errors of SQLite and of the file system."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _error(error, path) from error
+        raise journal_error(error, path) from error
     except PermissionError as error:
         raise JournalReadOnly(f"The journal {path} cannot be written ({error.strerror}).") from error
     except (FileExistsError, NotADirectoryError) as error:

@@ -1,23 +1,18 @@
 """Brings a journal from an older layout to the current one, keeping every run: `penstock db upgrade`.
 
-This imports SQLAlchemy and Alembic, which nothing else does that runs, lists or resumes.
+SQLAlchemy and Alembic are imported when a journal is upgraded, and by nothing else that runs, lists or resumes.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from penstock.core.errors import JournalCorrupt, JournalError
-from penstock.journal.sqlite import translated
-from penstock.journal.versions import HEAD, KNOWN, POSTGRES_SCHEMA, check_version
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from penstock.core.errors import JournalCorrupt
+from penstock.journal.sqlite import journal_error, translated
+from penstock.journal.versions import HEAD, check_known
 
 _WAIT_SECONDS = 60.0
 
@@ -52,26 +47,41 @@ def downgrade(target: str | Path, revision: str = "base") -> Upgrade:
 
 
 def _migrate(target: str | Path, revision: str, *, down: bool) -> Upgrade:
+    if isinstance(target, str) and target.startswith(("postgresql://", "postgres://")):
+        return _migrate_postgres(target, revision, down)
+    return _migrate_sqlite(Path(target), revision, down)
+
+
+def _migrate_sqlite(path: Path, revision: str, down: bool) -> Upgrade:
     from penstock.journal import migrations
 
-    opened = _postgres(str(target)) if "://" in str(target) or "=" in str(target) else _sqlite(Path(target))
-    with opened as (dialect, connect, place, prepare):
-        engine = migrations.engine_over(connect, dialect)
+    connect = partial(sqlite3.connect, path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _explained(place), engine.begin() as connection:
-                prepare(connection)
-                before = migrations.current(connection)
-                if before is not None and before not in KNOWN:
-                    check_version(before, place)
-                if before is None and _tables(connection):
-                    raise JournalCorrupt(f"{place} holds tables, but no Penstock journal. It was not touched.")
-                migrations.migrate(connection, revision, down=down)
-                return Upgrade(before, migrations.current(connection))
-        finally:
-            engine.dispose()
+            found = migrations.bring(connect, "sqlite", revision, partial(_check, str(path)), down=down)
+        except migrations.DBAPIError as error:
+            raise journal_error(error.orig or error, path) from error
+    return Upgrade(*found)
 
 
-def _tables(connection: Connection) -> list[str]:
-    from sqlalchemy import inspect
+def _migrate_postgres(url: str, revision: str, down: bool) -> Upgrade:
+    from penstock.journal import migrations
+    from penstock.journal.postgres import server
 
-    return inspect(connection).get_table_names()
+    parameters = server.address(url)
+    place = server.place_of(parameters)
+    connect = partial(server.connect_for_migration, parameters, _WAIT_SECONDS)
+    with server.translated(place):
+        try:
+            found = migrations.bring(connect, "postgresql", revision, partial(_check, place), down=down)
+        except migrations.DBAPIError as error:
+            raise (error.orig or error) from None
+    return Upgrade(*found)
+
+
+def _check(place: str, before: str | None, tables: set[str]) -> None:
+    if before is not None:
+        check_known(before, place)
+    elif tables - {"alembic_version"}:
+        raise JournalCorrupt(f"{place} holds tables, but no Penstock journal. It was not touched.")

@@ -27,8 +27,16 @@ def check_version(found: str, where: str) -> None:
         JournalOutdated: it must be upgraded first.
         JournalTooNew: it was written by a newer Penstock.
     """
-    if found == HEAD:
-        return
-    if found in KNOWN:
+    check_known(found, where)
+    if found != HEAD:
         raise JournalOutdated(f"The journal {where} has layout {found}; this Penstock needs {HEAD}.")
-    raise JournalTooNew(f"The journal {where} has layout {found}, which this Penstock ({HEAD}) does not know.")
+
+
+def check_known(found: str, where: str) -> None:
+    """Accept every layout there has been.
+
+    Raises:
+        JournalTooNew: it was written by a newer Penstock.
+    """
+    if found not in KNOWN:
+        raise JournalTooNew(f"The journal {where} has layout {found}, which this Penstock ({HEAD}) does not know.")

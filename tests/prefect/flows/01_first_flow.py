@@ -1,8 +1,7 @@
 """The first things people write: tasks called from a flow, default parameters, loops, several runs."""
 
-from prefect import flow, tags, task
-
 from facts import fact
+from prefect import flow, tags, task
 
 STATIONS = {"harbour": [7.5, 8.0, 9.1], "summit": [-2.0, -1.5], "valley": []}
 

@@ -1,8 +1,7 @@
 """How a flow's final state follows from a plain return value or an exception."""
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 
 @task

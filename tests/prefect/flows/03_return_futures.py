@@ -1,8 +1,7 @@
 """How a flow's final state follows from returned futures and from states of tasks."""
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 
 @task

@@ -1,8 +1,7 @@
 """Futures and states hidden among values: resolved, but without a say in the final state."""
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 
 @task

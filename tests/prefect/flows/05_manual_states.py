@@ -1,9 +1,8 @@
 """Flows that choose their final state themselves."""
 
+from facts import fact, outcome
 from prefect import flow
 from prefect.states import Cancelled, Completed, Crashed, Failed
-
-from facts import fact, outcome
 
 
 @flow

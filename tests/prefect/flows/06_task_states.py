@@ -1,9 +1,8 @@
 """Tasks that return states, and reading the state of a task."""
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.states import Completed, Failed
-
-from facts import fact, outcome
 
 
 @task

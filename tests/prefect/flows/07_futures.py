@@ -2,10 +2,9 @@
 
 from threading import Event
 
+from facts import fact, outcome, raised
 from prefect import flow, task
 from prefect.futures import PrefectFuture, as_completed, wait
-
-from facts import fact, outcome, raised
 
 release = Event()
 

@@ -1,8 +1,7 @@
 """map(): what is spread over task runs and what is not."""
 
-from prefect import flow, task, unmapped
-
 from facts import fact, outcome
+from prefect import flow, task, unmapped
 
 
 @task

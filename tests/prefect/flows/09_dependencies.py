@@ -2,9 +2,8 @@
 
 from threading import Event
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 log: list[str] = []
 opened = Event()

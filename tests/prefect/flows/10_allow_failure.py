@@ -1,8 +1,7 @@
 """allow_failure(): a task that takes the failure of another as its input."""
 
-from prefect import allow_failure, flow, task
-
 from facts import fact
+from prefect import allow_failure, flow, task
 
 
 @task

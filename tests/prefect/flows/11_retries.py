@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
+from facts import fact, outcome, raised
 from prefect import flow, task
 from prefect.runtime import task_run
 from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
-
-from facts import fact, outcome, raised
 
 attempts: list[int] = []
 

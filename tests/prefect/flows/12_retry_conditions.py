@@ -1,9 +1,8 @@
 """retry_condition_fn: whether a failed attempt is worth another one."""
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.states import Failed
-
-from facts import fact, outcome
 
 asked: list[dict] = []
 attempts: list[str] = []

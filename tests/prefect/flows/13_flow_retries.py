@@ -1,9 +1,8 @@
 """Retries of whole flows."""
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.runtime import flow_run
-
-from facts import fact, outcome
 
 log: list[str] = []
 

@@ -1,9 +1,8 @@
 """When a flow is tried again, do its finished tasks run again?"""
 
+from facts import fact
 from prefect import flow, task
 from prefect.runtime import flow_run
-
-from facts import fact
 
 log: list[str] = []
 

@@ -3,9 +3,8 @@
 import asyncio
 import time
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 
 @task(timeout_seconds=0.2)

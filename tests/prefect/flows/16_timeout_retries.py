@@ -2,10 +2,9 @@
 
 import time
 
+from facts import fact
 from prefect import flow, task
 from prefect.runtime import task_run
-
-from facts import fact
 
 attempts: list[int] = []
 

@@ -4,10 +4,9 @@ import datetime
 import re
 from dataclasses import dataclass
 
+from facts import fact, raised
 from prefect import flow, task
 from prefect.runtime import flow_run, task_run
-
-from facts import fact, raised
 
 
 @dataclass

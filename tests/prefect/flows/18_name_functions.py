@@ -1,9 +1,8 @@
 """Run names that a function makes."""
 
+from facts import fact, raised
 from prefect import flow, task
 from prefect.runtime import flow_run, task_run
-
-from facts import fact, raised
 
 
 def flow_label() -> str:

@@ -1,9 +1,8 @@
 """prefect.runtime: what a run knows of itself."""
 
+from facts import fact, raised
 from prefect import flow, runtime, tags, task
 from prefect.runtime import flow_run, task_run
-
-from facts import fact, raised
 
 
 @task(name="Look Around", tags=["scout"])

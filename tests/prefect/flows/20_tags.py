@@ -1,9 +1,8 @@
 """Tags: on tasks, from the surrounding context, and both."""
 
+from facts import fact
 from prefect import flow, tags, task
 from prefect.runtime import flow_run, task_run
-
-from facts import fact
 
 
 @task(tags=["api", "slow"])

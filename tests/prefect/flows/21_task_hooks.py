@@ -1,8 +1,7 @@
 """Functions called when a task changes its state."""
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 log: list[object] = []
 

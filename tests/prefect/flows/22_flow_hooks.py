@@ -1,9 +1,8 @@
 """Functions called when a flow changes its state."""
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.states import Cancelled, Completed, Failed
-
-from facts import fact, outcome
 
 log: list[object] = []
 

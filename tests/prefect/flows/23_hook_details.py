@@ -2,9 +2,8 @@
 
 from functools import partial
 
-from prefect import flow, task
-
 from facts import fact, outcome, raised
+from prefect import flow, task
 
 log: list[object] = []
 

@@ -2,11 +2,10 @@
 
 import logging
 
+from facts import fact, raised
 from prefect import flow, get_run_logger, task
 from prefect import logging as engine_logging
 from prefect.logging import disable_run_logger, get_logger
-
-from facts import fact, raised
 
 heard: list[list[str]] = []
 

@@ -5,9 +5,8 @@ import io
 import logging
 import sys
 
-from prefect import flow, get_run_logger, task
-
 from facts import fact
+from prefect import flow, get_run_logger, task
 
 logged: list[list[str]] = []
 

@@ -2,9 +2,8 @@
 
 from typing import Optional
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 
 @flow

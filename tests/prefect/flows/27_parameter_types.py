@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from prefect import flow
-
 from facts import fact, outcome, raised
+from prefect import flow
 
 
 class Colour(enum.Enum):

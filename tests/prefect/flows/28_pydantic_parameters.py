@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
+from facts import fact, outcome
 from prefect import flow
 from pydantic import BaseModel, Field
-
-from facts import fact, outcome
 
 
 class Address(BaseModel):

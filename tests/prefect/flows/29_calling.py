@@ -1,8 +1,7 @@
 """How arguments are bound, and what is said when they do not fit."""
 
-from prefect import flow, task
-
 from facts import fact, outcome, raised
+from prefect import flow, task
 
 
 @flow

@@ -1,8 +1,7 @@
 """Default values are held to the annotations too."""
 
-from prefect import flow
-
 from facts import fact, outcome
+from prefect import flow
 
 
 @flow

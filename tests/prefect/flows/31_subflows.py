@@ -1,9 +1,8 @@
 """Flows in flows."""
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.futures import wait
-
-from facts import fact, outcome
 
 
 @task

@@ -1,9 +1,8 @@
 """Tasks in tasks, flows in tasks, tasks without any flow."""
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.runtime import flow_run, task_run
-
-from facts import fact, outcome
 
 
 @task

@@ -2,11 +2,10 @@
 
 import asyncio
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.futures import as_completed, wait
 from prefect.runtime import flow_run, task_run
-
-from facts import fact, outcome
 
 
 @task

@@ -2,10 +2,9 @@
 
 import asyncio
 
+from facts import fact
 from prefect import flow, task
 from prefect.states import Completed
-
-from facts import fact
 
 
 @task

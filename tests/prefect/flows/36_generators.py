@@ -2,9 +2,8 @@
 
 import asyncio
 
-from prefect import flow, task
-
 from facts import fact
+from prefect import flow, task
 
 
 @task

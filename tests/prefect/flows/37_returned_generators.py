@@ -1,8 +1,7 @@
 """A generator that is returned is used up and recorded as a list."""
 
-from prefect import flow, task
-
 from facts import fact
+from prefect import flow, task
 
 log: list[str] = []
 

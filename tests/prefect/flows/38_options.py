@@ -2,9 +2,8 @@
 
 import asyncio
 
-from prefect import Flow, Task, flow, task
-
 from facts import fact
+from prefect import Flow, Task, flow, task
 
 
 def sort_mail(letters: int = 3) -> int:

@@ -2,9 +2,8 @@
 
 import sys
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 log: list[list[str]] = []
 

@@ -1,9 +1,8 @@
 """The run context."""
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.context import FlowRunContext, TaskRunContext, get_run_context
-
-from facts import fact, outcome
 
 
 @task

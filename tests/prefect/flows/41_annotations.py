@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from facts import fact
 from prefect import flow, task
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import allow_failure, opaque, quote, unmapped
 
-from facts import fact
 
 @dataclass
 class Recipe:

@@ -2,11 +2,10 @@
 
 import threading
 
+from facts import fact
 from prefect import flow, task
 from prefect.futures import wait
 from prefect.task_runners import ThreadPoolTaskRunner
-
-from facts import fact
 
 log: list[int] = []
 both = threading.Barrier(2, timeout=30)

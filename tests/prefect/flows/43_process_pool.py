@@ -2,10 +2,9 @@
 
 import os
 
+from facts import fact, outcome
 from prefect import flow, task
 from prefect.task_runners import ProcessPoolTaskRunner
-
-from facts import fact, outcome
 
 
 @task

@@ -1,5 +1,6 @@
 """States made by hand, outside any run."""
 
+from facts import fact, outcome
 from prefect.states import (
     AwaitingRetry,
     Cancelled,
@@ -14,8 +15,6 @@ from prefect.states import (
     Scheduled,
     State,
 )
-
-from facts import fact, outcome
 
 MAKERS = (
     Scheduled, AwaitingRetry, Pending, Running, Retrying, Paused, Cancelling, Completed, Failed, Crashed, Cancelled,

@@ -1,5 +1,6 @@
 """The exceptions people catch."""
 
+from facts import fact
 from prefect import flow, task
 from prefect.exceptions import (
     CancelledRun,
@@ -17,8 +18,6 @@ from prefect.exceptions import (
     UpstreamTaskError,
 )
 from prefect.states import Completed, Crashed, Failed, Running
-
-from facts import fact
 
 KINDS = (
     CancelledRun, CrashedRun, FailedRun, MappingLengthMismatch, MappingMissingIterable, MissingContextError,

@@ -1,11 +1,10 @@
 """Hooks and helpers annotated the way people do it."""
 
+from facts import fact
 from prefect import Flow, State, Task, flow, task
 from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.futures import PrefectFuture, PrefectFutureList
 from prefect.states import State as StateToo
-
-from facts import fact
 
 log: list[list[object]] = []
 

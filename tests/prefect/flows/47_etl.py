@@ -7,11 +7,10 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from facts import fact
 from prefect import flow, get_run_logger, tags, task
 from prefect.futures import wait
 from prefect.runtime import task_run
-
-from facts import fact
 
 LEDGER = {
     1: '[{"id": 1, "shop": "north", "sum": "4.50"}, {"id": 2, "shop": "south", "sum": "x"}]',

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from facts import fact
 from prefect import flow, task, unmapped
 from prefect.futures import PrefectFuture, as_completed, wait
 from prefect.runtime import task_run
-
-from facts import fact
 
 
 @dataclass

@@ -1,8 +1,7 @@
 """A task called directly with the future of a failed task."""
 
-from prefect import flow, task
-
 from facts import fact, outcome
+from prefect import flow, task
 
 
 @task

@@ -56,7 +56,7 @@ def scrub(text: str | None) -> str | None:
 
 def plain(value: Any) -> Any:
     """Turn a value into JSON without losing what matters: states, exceptions, and kinds of containers."""
-    if value is None or isinstance(value, (bool, int, float, str)) and type(value).__module__ == "builtins":
+    if value is None or (isinstance(value, (bool, int, float, str)) and type(value).__module__ == "builtins"):
         return value
     if isinstance(value, State):
         return describe(value)

@@ -13,8 +13,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
+
+__all__ = ["FOLDER", "DBAPIError", "bring", "engine_over", "head", "known", "snapshot"]
 
 FOLDER = Path(__file__).parent
 
@@ -52,14 +55,39 @@ def engine_over(connect: Callable[[], Any], dialect: str) -> Engine:
     return engine
 
 
-def current(connection: Connection) -> str | None:
-    """The layout a database has; None when it holds no journal."""
+def bring(
+    connect: Callable[[], Any],
+    dialect: str,
+    revision: str,
+    check: Callable[[str | None, set[str]], None],
+    *,
+    down: bool = False,
+) -> tuple[str | None, str | None]:
+    """Bring a database to a revision, in one transaction.
+
+    Args:
+        connect: makes a driver connection.
+        dialect: sqlite or postgresql.
+        revision: where to.
+        check: gets the layout and the tables that are there, and refuses what is no business of ours.
+        down: go back.
+
+    Returns:
+        The layouts before and after; None for a database without a journal.
+    """
+    engine = engine_over(connect, dialect)
+    try:
+        with engine.begin() as connection:
+            before = _current(connection)
+            check(before, set(inspect(connection).get_table_names()))
+            (command.downgrade if down else command.upgrade)(_config(connection), revision)
+            return before, _current(connection)
+    finally:
+        engine.dispose()
+
+
+def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def migrate(connection: Connection, revision: str, *, down: bool = False) -> None:
-    """Bring a database to a revision, inside the connection's transaction."""
-    (command.downgrade if down else command.upgrade)(_config(connection), revision)
 
 
 def snapshot(dialect: str) -> str:
@@ -71,7 +99,7 @@ def snapshot(dialect: str) -> str:
 def _sqlite_tables() -> list[str]:
     connect = partial(sqlite3.connect, ":memory:", isolation_level=None)
     with engine_over(connect, "sqlite").begin() as connection:
-        migrate(connection, "head")
+        command.upgrade(_config(connection), "head")
         rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         return [str(row[0]) for row in rows]
 

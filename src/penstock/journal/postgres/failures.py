@@ -60,7 +60,7 @@ def opening_error(place: str, text: str) -> PenstockError | None:
     libpq gives no code for these, only the server's words, which may be in any language: what is not recognized is
     shown as it is.
     """
-    reason = _first(text.replace("connection failed:", "").strip())
+    reason = _first(text).rsplit(" failed: ", 1)[-1]
     if "starting up" in text or "too many clients" in text or "remaining connection slots" in text:
         return None
     if "database" in text and "does not exist" in text:

@@ -6,10 +6,13 @@ The tables are in a schema of their own, `penstock`, so that a journal can share
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ConfigurationError, JournalCorrupt
 from penstock.core.extras import require
+from penstock.journal.postgres.failures import Refused, journal_error, opening_error, unavailable
 from penstock.journal.postgres.link import Session, rows_of
 from penstock.journal.postgres.statements import PLACES
 from penstock.journal.versions import HEAD, POSTGRES_SCHEMA, check_version, schema_sql
@@ -63,6 +66,31 @@ def connect(parameters: dict[str, Any], seconds: float, outage_seconds: float) -
     )
 
 
+def connect_for_migration(parameters: dict[str, Any], seconds: float) -> psycopg.Connection[Any]:
+    """A connection for Alembic, which holds the lock under which tables change until it is closed."""
+    connection = connect(parameters, seconds, seconds)
+    try:
+        connection.execute(f"SET search_path = {POSTGRES_SCHEMA}; SET lock_timeout = {int(seconds * 1000)}")
+        connection.execute("SELECT pg_advisory_lock(%s)", (TABLES_LOCK,))
+        connection.execute(_make_schema_sql())
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Translate psycopg's own errors, where its connections are used directly."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate is None:
+            raise opening_error(place, str(error)) or unavailable(place, _CONNECT_SECONDS, str(error)) from error
+        raise journal_error(Refused(error.sqlstate, str(error)), place) from error
+
+
 def settings_sql(statement_seconds: float) -> str:
     """What every session needs."""
     return (
@@ -92,6 +120,14 @@ def ensure_tables(session: Session, place: str, deadline: float) -> None:
     found = rows_of(session.query("SELECT version_num FROM alembic_version", (), deadline))
     check_version(found[0][0] if found else "(none)", place)
     _renumber_if_moved(session, deadline)
+
+
+def _make_schema_sql() -> str:
+    """CREATE SCHEMA IF NOT EXISTS would ask for more rights than somebody needs for whom the schema was made."""
+    return (
+        f"DO $$ BEGIN IF to_regnamespace('{POSTGRES_SCHEMA}') IS NULL "
+        f"THEN CREATE SCHEMA {POSTGRES_SCHEMA}; END IF; END $$"
+    )
 
 
 def _has_journal(session: Session, place: str, deadline: float) -> bool:

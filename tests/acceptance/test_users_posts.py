@@ -1,0 +1,393 @@
+"""examples/users_posts from outside: the right files, clear errors, no step repeated after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock import Penstock
+from penstock.core.model import RunFilter
+from tests.acceptance.json_api import JsonApi, Reply, closed_port, serving
+
+pytestmark = pytest.mark.acceptance
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "users_posts"
+FLOW = EXAMPLE / "flow.py"
+FILES = ["users.csv", "posts_enriched.csv", "user_stats.csv", "top_authors.csv", "summary.csv"]
+USERS = [{"id": 1, "name": "Ada", "username": "ada", "email": "ada@example.org"}]
+POSTS = [{"id": 1, "userId": 1, "title": "On engines", "body": "They weave."}]
+
+Table = list[list[str]]
+
+
+@pytest.fixture(autouse=True)
+def own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def real(test_data: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((test_data / "jsonplaceholder" / "data.json").read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture
+def api(real: dict[str, Any]) -> Iterator[JsonApi]:
+    with serving({"/users": [Reply(real["users"])], "/posts": [Reply(real["posts"])]}) as server:
+        yield server
+
+
+def python(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def cli_command(url: str, folder: Path, **parameters: object) -> list[str]:
+    given = {"base_url": url, "output_dir": folder, **parameters}
+    params = [word for name, value in given.items() for word in ("--param", f"{name}={value}")]
+    return ["-m", "penstock", "run", "examples/users_posts/flow.py:users_posts", *params]
+
+
+def cells(path: Path) -> Table:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+
+
+def only_run() -> tuple[Any, Penstock]:
+    instance = Penstock()
+    (run,) = instance.journal.runs(RunFilter())
+    return run, instance
+
+
+# ------------------------------------------------------------------------------------------- the right files
+
+
+def expected_tables(data: dict[str, Any]) -> dict[str, Table]:
+    """The five files, worked out from the source alone."""
+    users, posts = data["users"], data["posts"]
+    of_user = {u["id"]: [p for p in posts if p["userId"] == u["id"]] for u in users}
+    words = {p["id"]: len(re.findall(r"\S+", p["body"])) for p in posts}
+
+    def mean(total: int, count: int) -> str:
+        return str(float((Decimal(total) / count).quantize(Decimal("0.01"))))
+
+    def words_of(user: dict[str, Any]) -> int:
+        return sum(words[p["id"]] for p in of_user[user["id"]])
+
+    stats: Table = []
+    for u in users:
+        own = of_user[u["id"]]
+        characters = sum(len(p["body"]) for p in own)
+        longest = sorted(own, key=lambda p: (-len(p["body"]), p["id"]))[0]["id"]
+        row = [u["id"], u["name"], u["username"], len(own), words_of(u), mean(words_of(u), len(own))]
+        stats.append([str(cell) for cell in [*row, characters, mean(characters, len(own)), longest]])
+    ranking = sorted(users, key=lambda u: (-len(of_user[u["id"]]), -words_of(u), u["id"]))[:10]
+    authors = {u["id"]: u for u in users}
+    total_words, total_characters = sum(words.values()), sum(len(p["body"]) for p in posts)
+    figures: list[tuple[str, object]] = [("users_received", len(users)), ("users_kept", len(users))]
+    figures += [(f"users_set_aside{reason}", 0) for reason in ("", "_not_a_record", "_without_id", "_duplicate")]
+    figures += [("posts_received", len(posts)), ("posts_kept", len(posts))]
+    reasons = ("", "_not_a_record", "_without_id", "_duplicate", "_empty", "_unknown_author")
+    figures += [(f"posts_set_aside{reason}", 0) for reason in reasons]
+    figures += [("users_without_name", 0), ("users_without_email", 0), ("posts_without_title", 0)]
+    figures += [("users_with_posts", sum(bool(own) for own in of_user.values()))]
+    figures += [("users_without_posts", sum(not own for own in of_user.values()))]
+    figures += [("posts_per_user", mean(len(posts), len(users))), ("total_words", total_words)]
+    figures += [("words_per_post", mean(total_words, len(posts))), ("total_characters", total_characters)]
+    figures += [("characters_per_post", mean(total_characters, len(posts)))]
+    return {
+        "users.csv": [
+            ["id", "name", "username", "email", "phone", "website", "city", "company"],
+            *(
+                [str(u["id"]), u["name"], u["username"], u["email"].lower(), u["phone"], u["website"]]
+                + [u["address"]["city"], u["company"]["name"]]
+                for u in users
+            ),
+        ],
+        "posts_enriched.csv": [
+            ["id", "user_id", "author_name", "author_username", "author_email", "title", "body"]
+            + ["title_length", "body_length", "word_count"],
+            *(
+                [str(p["id"]), str(p["userId"]), authors[p["userId"]]["name"], authors[p["userId"]]["username"]]
+                + [authors[p["userId"]]["email"].lower(), p["title"], p["body"]]
+                + [str(len(p["title"])), str(len(p["body"])), str(words[p["id"]])]
+                for p in posts
+            ),
+        ],
+        "user_stats.csv": [
+            ["user_id", "name", "username", "posts", "total_words", "average_words"]
+            + ["total_characters", "average_characters", "longest_post_id"],
+            *stats,
+        ],
+        "top_authors.csv": [
+            ["rank", "user_id", "name", "username", "posts", "total_words"],
+            *(
+                [str(rank), str(u["id"]), u["name"], u["username"], str(len(of_user[u["id"]])), str(words_of(u))]
+                for rank, u in enumerate(ranking, start=1)
+            ),
+        ],
+        "summary.csv": [["metric", "value"], *([name, str(value)] for name, value in figures)],
+    }
+
+
+def test_every_cell_of_the_five_files_is_right(real: dict[str, Any], api: JsonApi, tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "here"
+    done = python(*cli_command(api.url, folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(contents(folder)) == sorted(FILES)
+    for name, table in expected_tables(real).items():
+        assert cells(folder / name) == table, name
+    assert api.hits == {"/users": 1, "/posts": 1}
+
+
+def test_shuffled_input_and_either_command_make_the_same_bytes(
+    real: dict[str, Any], api: JsonApi, tmp_path: Path
+) -> None:
+    assert python(*cli_command(api.url, tmp_path / "first")).returncode == 0
+    backwards = {"/users": [Reply(real["users"][::-1])], "/posts": [Reply(real["posts"][::-1])]}
+    with serving(backwards) as other:
+        done = python(FLOW, other.url + "/", tmp_path / "second")
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "second") == contents(tmp_path / "first")
+    assert done.stdout.split() == [str(tmp_path / "second" / name) for name in FILES]
+    assert all(b"\r" not in content and content.endswith(b"\n") for content in contents(tmp_path / "first").values())
+
+
+def test_parameters_say_how_many_authors_and_that_little_data_is_fine(tmp_path: Path) -> None:
+    with serving({"/users": [Reply([])], "/posts": [Reply([])]}) as api:
+        done = python(*cli_command(api.url, tmp_path / "none", at_least=0))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [len(cells(tmp_path / "none" / name)) for name in FILES[:4]] == [1, 1, 1, 1]
+    assert ["posts_per_user", ""] in cells(tmp_path / "none" / "summary.csv")
+    users = [{**USERS[0], "id": number} for number in (1, 2, 3)]
+    posts = [{**POSTS[0], "id": number, "userId": number} for number in (1, 2, 3)]
+    with serving({"/users": [Reply(users)], "/posts": [Reply(posts)]}) as api:
+        assert python(*cli_command(api.url, tmp_path / "two", top=2)).returncode == 0
+    assert [row[:2] for row in cells(tmp_path / "two" / "top_authors.csv")[1:]] == [["1", "1"], ["2", "2"]]
+
+
+# --------------------------------------------------------------------------------------------- clear errors
+
+FAILURES = {
+    "nothing there": ({}, "answered 404 Not Found", 1),
+    "forbidden": ({"/users": [Reply("", 403)], "/posts": [Reply("", 403)]}, "answered 403 Forbidden", 1),
+    "always 500": ({"/users": [Reply("", 500)], "/posts": [Reply("", 500)]}, "answered 500 Internal", 4),
+    "cut off": ({"/users": [Reply(USERS, cut_after=9)], "/posts": [Reply(POSTS)]}, "gave no whole answer", 4),
+    "half of the JSON": ({"/users": [Reply('[{"id": 1,')], "/posts": [Reply(POSTS)]}, "something that is not JSON", 1),
+    "not text": ({"/users": [Reply(b"\xff\xfe\xfa\x00")], "/posts": [Reply(POSTS)]}, "something that is not JSON", 1),
+    "a web page": ({"/users": [Reply("<!doctype html><p>Log in")], "/posts": [Reply(POSTS)]}, "a web page (HTML)", 1),
+    "no users": ({"/users": [Reply([])], "/posts": [Reply(POSTS)]}, "answered with 0 users", 1),
+    "no posts": ({"/users": [Reply(USERS)], "/posts": [Reply([])]}, "answered with 0 posts", 1),
+    "an object": ({"/users": [Reply({"data": USERS})], "/posts": [Reply(POSTS)]}, "answered with an object where", 1),
+    "null": ({"/users": [Reply(None)], "/posts": [Reply(POSTS)]}, "answered with None where a list of users", 1),
+    "numbers": ({"/users": [Reply([1, 2])], "/posts": [Reply(POSTS)]}, "None of the 2 users can be used", 1),
+    "no ids": ({"/users": [Reply(USERS)], "/posts": [Reply([{"title": "x"}])]}, "None of the 1 posts can be used", 1),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_bad_api_ends_in_a_clear_error_and_leaves_the_files_alone(case: str, tmp_path: Path) -> None:
+    replies, told, requests = FAILURES[case]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "users.csv").write_text("yesterday's")
+    with serving(replies) as api:
+        done = python(*cli_command(api.url, folder))
+    assert done.returncode not in (0, None)
+    shown = " ".join((done.stdout + done.stderr).split())
+    assert told in shown
+    assert "Traceback" not in shown
+    assert contents(folder) == {"users.csv": b"yesterday's"}
+    assert api.hits["/users"] == requests
+
+
+def test_a_server_that_is_down_is_asked_four_times(tmp_path: Path) -> None:
+    with closed_port() as port:
+        done = python(FLOW, f"http://127.0.0.1:{port}", tmp_path / "out")
+    assert done.returncode == 1
+    assert "Connection refused. Is the API up?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert contents(tmp_path / "out") == {}
+    run, instance = only_run()
+    assert run.state == "Failed"
+    attempts = {step.task: step.attempt for step in instance.journal.task_runs(run.id)}
+    assert attempts == {"prepare_folder": 1, "fetch_users": 4, "fetch_posts": 4}
+
+
+def test_failures_that_pass_are_retried_until_the_answer_is_whole(tmp_path: Path) -> None:
+    users = [Reply("", 503), Reply(hang_up=True), Reply(USERS, cut_after=9), Reply(USERS)]
+    posts = [Reply("", 429), Reply("", 302, location="/moved")]
+    with serving({"/users": users, "/posts": posts, "/moved": [Reply(POSTS)]}) as api:
+        done = python(*cli_command(api.url, tmp_path / "out"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(contents(tmp_path / "out")) == sorted(FILES)
+    run, instance = only_run()
+    attempts = {step.task: step.attempt for step in instance.journal.task_runs(run.id) if step.attempt > 1}
+    assert attempts == {"fetch_users": 4, "fetch_posts": 2}
+
+
+def test_a_folder_that_cannot_be_made_is_noticed_before_anything_is_fetched(api: JsonApi, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = python(*cli_command(api.url, tmp_path / "file"))
+    assert done.returncode != 0
+    assert "cannot be written" in " ".join((done.stdout + done.stderr).split())
+    assert not api.hits
+
+
+# ----------------------------------------------------------------------------------------- kills and company
+
+KILLED = """
+import os, signal, sys
+from penstock.authoring import load_flow
+
+entrypoint, point, url, folder = sys.argv[1:]
+flow = load_flow(entrypoint)
+import exports
+
+def die(*anything, **more):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_at(number, function, after=False):
+    calls = 0
+    def counted(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls == number and not after:
+            die()
+        answer = function(*args, **kwargs)
+        if calls == number:
+            die()
+        return answer
+    return counted
+
+if point == "half written":
+    exports.safe = die_at(700, exports.safe)
+elif point == "written":
+    os.fsync = die_at(2, os.fsync)
+elif point == "moved":
+    move = os.replace
+    os.replace = lambda old, new: (move(old, new), str(new).endswith("posts_enriched.csv") and die())
+else:
+    exports.open = die_at(3, open)
+flow(base_url=url, output_dir=folder)
+"""
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("point", ["half written", "written", "moved", "recorded"])
+def test_killed_in_an_export_and_resumed_no_step_is_repeated(api: JsonApi, tmp_path: Path, point: str) -> None:
+    whole = tmp_path / "whole"
+    assert python(FLOW, api.url, whole).returncode == 0
+    instance = Penstock()
+    (reference,) = instance.journal.runs(RunFilter())
+    api.hits.clear()
+
+    folder = tmp_path / "out"
+    killed = python("-c", KILLED, FLOW, point, api.url, folder)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    left = contents(folder)
+    parts = [name for name in left if name.endswith(".part")]
+    assert [left[name] for name in left if name not in parts] == [
+        contents(whole)[name] for name in left if name not in parts
+    ]
+    if point == "half written":
+        assert 0 < len(left[parts[0]]) < len(contents(whole)["posts_enriched.csv"])
+
+    (run,) = [run for run in instance.journal.runs(RunFilter()) if run.id != reference.id]
+    resumed = python("-m", "penstock", "runs", "resume", run.id)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert contents(folder) == contents(whole)
+    assert api.hits == {"/users": 1, "/posts": 1}
+    assert {found.id: found.state for found in instance.journal.runs(RunFilter())} == {
+        reference.id: "Completed",
+        run.id: "Completed",
+    }
+    ends = [stored.event.step.key for stored in instance.journal.load(run.id) if stored.event.stored == "TaskCompleted"]
+    assert len(ends) == len(set(ends)) == len(instance.journal.task_runs(reference.id))
+    logged = [line.message for line in instance.journal.logs(run.id)]
+    assert sum("users.csv" in line for line in logged) == 1
+
+
+def test_two_runs_into_one_folder_never_show_half_a_file(api: JsonApi, tmp_path: Path) -> None:
+    assert python(FLOW, api.url, tmp_path / "whole").returncode == 0
+    whole, folder = contents(tmp_path / "whole"), tmp_path / "out"
+    command = [sys.executable, *cli_command(api.url, folder)]
+    quiet = subprocess.DEVNULL
+    running = [subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet) for _ in range(2)]
+    while any(process.poll() is None for process in running):
+        for name in FILES:
+            if (folder / name).exists():
+                assert (folder / name).read_bytes() == whole[name]
+    assert [process.returncode for process in running] == [0, 0]
+    assert contents(folder) == whole
+
+
+# ------------------------------------------------------------------------------------------------- the demo
+
+
+def test_the_demo_shows_retries_and_its_next_steps_work(penstock_home: Path) -> None:
+    done = python(EXAMPLE / "demo.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(contents(penstock_home / "demo")) == sorted(FILES)
+    for line in ("fetch_users#1  attempt 2  Completed", "fetch_posts#1  attempt 3  Completed"):
+        assert line in done.stdout
+    for first in cells(penstock_home / "demo" / "top_authors.csv")[1:6]:
+        assert re.search(r"\s+".join(map(re.escape, first)), done.stdout)
+    before = contents(penstock_home / "demo")
+    commands = re.findall(r"^  # .*\n  (.*)$", done.stdout, re.MULTILINE)
+    again = [command for command in commands if "flaky_api" not in command]
+    assert [word for command in again for word in ("show", "logs", "fork") if f" {word} " in command] == [
+        "show",
+        "logs",
+        "fork",
+        "show",
+    ]
+    for command in again:
+        tried = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert tried.returncode == 0, f"{command}\n{tried.stdout}{tried.stderr}"
+    assert contents(penstock_home / "demo") == before
+
+
+def test_the_demo_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "file"))
+    done = python(EXAMPLE / "demo.py")
+    assert done.returncode == 1
+    assert "demo: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_flaky_api_serves_by_itself_what_the_demo_reads(tmp_path: Path) -> None:
+    with closed_port() as port:
+        pass
+    command = [sys.executable, str(EXAMPLE / "flaky_api.py"), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            assert f"http://127.0.0.1:{port}/users" in server.stdout.readline()
+            done = python(FLOW, f"http://127.0.0.1:{port}", tmp_path)
+            taken = python(EXAMPLE / "flaky_api.py", "--port", port)
+        finally:
+            os.kill(server.pid, signal.SIGINT)
+        assert server.wait(30) == 0
+    assert done.returncode == 0, done.stderr
+    assert taken.returncode == 1
+    assert f"port {port} on 127.0.0.1 cannot be used" in taken.stderr
+    assert "Traceback" not in taken.stderr
