@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,12 +91,14 @@ def main() -> None:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8808)
-    with FlakyApi(parser.parse_args().port) as api:
-        print(f"{api.url}/users and {api.url}/posts (Ctrl-C stops)", flush=True)
-        try:
+    try:
+        with FlakyApi(parser.parse_args().port) as api:
+            print(f"{api.url}/users and {api.url}/posts (Ctrl-C stops)", flush=True)
             api.serve_forever()
-        except KeyboardInterrupt:
-            print()
+    except OSError as error:
+        sys.exit(f"flaky_api: {error}")
+    except KeyboardInterrupt:
+        print()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import types
 import typing
@@ -13,7 +14,6 @@ import msgspec
 
 from penstock.authoring.parameters import annotations_of, validate
 from penstock.core.errors import ConfigurationError, ParameterError
-from penstock.core.extras import require
 
 Mistakes = list[tuple[str, str]]
 
@@ -83,11 +83,13 @@ def from_text(text: str, kind: Any) -> Any:
     kinds = _alternatives(kind)
     if kinds <= {str, type(None)} and str in kinds:
         return text
+    if kinds == {bytes}:
+        return text.encode()
     if type(None) in kinds and text == "null":
         return None
     literals = [choice for found in kinds if get_origin(found) is Literal for choice in get_args(found)]
     if literals:
-        if text in literals:
+        if text in literals or all(isinstance(choice, str) for choice in literals):
             return text
         return _json_or(text, text)
     if Any in kinds or object in kinds:
@@ -230,8 +232,14 @@ def read_file(file: Path) -> dict[str, Any]:
 
 
 def _yaml(data: bytes) -> Any:
-    yaml = require("yaml", "yaml")
     try:
-        return yaml.safe_load(data)
+        yaml: Any = importlib.import_module("yaml")
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "A YAML file needs PyYAML, which is not installed.",
+            hint="install it with: pip install pyyaml (or write the file as JSON or TOML)",
+        ) from None
+    try:
+        return yaml.safe_load(data) or {}
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error

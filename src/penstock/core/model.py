@@ -49,9 +49,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.ended or self.owner is None:
             return False
-        dead = owner_is_dead(self.owner)
-        if dead is not None:
-            return dead
+        if owner_is_dead(self.owner):
+            return True
         return self.lease_until is not None and self.lease_until < now
 
     def shown_state(self, now: int) -> str:

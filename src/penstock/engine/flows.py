@@ -64,7 +64,7 @@ def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
     except BaseException as error:
         state = yield from _abort(live, error)
         interruption = live.interruption
-        if live.parent is not None or interruption is None or live.recorder.broken:
+        if live.parent is not None or interruption is None or live.recorder.fault is not None:
             raise
         if isinstance(interruption, RunFenced):
             raise RunTakenOver(interruption.reason) from None
@@ -131,8 +131,8 @@ def _attempt(live: LiveRun) -> Path[State]:
     try:
         value = yield Call(fn, args, kwargs, seconds, late)
     except Exception as error:
-        if live.recorder.broken and isinstance(error, JournalError):
-            raise
+        if live.recorder.fault is not None:
+            raise live.recorder.fault from None
         if error is late:
             yield from _leave_steps(live)
         yield from _wait_for_steps(live)
@@ -261,7 +261,8 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
         state = State(StateType.CANCELLED, None, interruption.reason)
     else:
         state = State(StateType.CRASHED, None, aborted_message(error), error)
-    if live.recorder.broken or isinstance(interruption, RunFenced) or isinstance(error, (JournalError, GeneratorExit)):
+    gone = live.recorder.fault is not None or isinstance(interruption, RunFenced)
+    if gone or isinstance(error, (JournalError, GeneratorExit)):
         return state
     if isinstance(error, ReplayDiverged):
         yield Commit(live.remote, live.recorder.command, (Release(now_us(), error.message), None))

@@ -47,6 +47,11 @@ class Keeper:
         with self._lock:
             self._runs.pop(live.id, None)
 
+    def keeps(self, run_id: str) -> bool:
+        """True when this run is executed by this process."""
+        with self._lock:
+            return run_id in self._runs
+
     def runs(self) -> list[LiveRun]:
         """The runs it looks after."""
         with self._lock:

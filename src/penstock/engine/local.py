@@ -164,7 +164,7 @@ class LocalEngine:
         child_id = child_run_id(live.id, base, generation)
         started = now_us()
         state = live.recorder.begin(state, started, child_id)
-        recorder = Recorder(self.journal, child_id, self.owner, self.observers)
+        recorder = Recorder(self.journal, child_id, self.owner, self.observers, live.recorder)
         child = LiveRun(
             self,
             flow,

@@ -42,7 +42,14 @@ class Recorder:
         running: steps that have begun and not ended, by key.
     """
 
-    def __init__(self, journal: Journal, run_id: str, owner: str, observers: list[Observer]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        run_id: str,
+        owner: str,
+        observers: list[Observer],
+        parent: Recorder | None = None,
+    ) -> None:
         self.journal = journal
         self.run_id = run_id
         self.owner = owner
@@ -54,12 +61,16 @@ class Recorder:
         self._queue: deque[list[Any]] = deque()
         self._logs: deque[LogLine] = deque()
         self._lock = threading.RLock()
-        self._broken: BaseException | None = None
+        self._faults: list[BaseException] = [] if parent is None else parent._faults
 
     @property
-    def broken(self) -> bool:
-        """True when an append failed: nothing more can be recorded by this process."""
-        return self._broken is not None
+    def fault(self) -> BaseException | None:
+        """Why nothing more can be recorded of this run, its parents and its subflows by this process; or None."""
+        return self._faults[0] if self._faults else None
+
+    def fail(self, error: BaseException) -> None:
+        """Record nothing more: the run can be resumed from what is on record."""
+        self._faults.append(error)
 
     def replay(self, stored: Stored) -> None:
         """Take in a record that is in the journal already."""
@@ -169,8 +180,8 @@ class Recorder:
         return logs
 
     def _append(self, records: list[Record], told: bool = False) -> None:
-        if self._broken is not None:
-            raise self._broken
+        if self._faults:
+            raise self._faults[0]
         if self.state.ended:
             raise RunFenced(f"Run {self.run_id} has ended; nothing more is recorded.")
         logs = self._take_logs() if self._logs else ()
@@ -180,11 +191,10 @@ class Recorder:
             except SequenceConflict:
                 self._catch_up()
                 self.journal.append(self.run_id, self.seq, records, logs)
-        except Exception as error:
-            self._broken = error
+        except (Exception, RunFenced) as error:
+            self.fail(error)
             raise
-        except BaseException as error:
-            self._broken = error if isinstance(error, RunFenced) else None
+        except BaseException:
             self._look_again(records)
             raise
         self.seq += len(records)
@@ -198,15 +208,13 @@ class Recorder:
 
     def _look_again(self, records: list[Record]) -> None:
         """A signal broke into an append, so that nobody knows whether it was committed: ask the journal."""
-        if self._broken is not None:
-            return
         try:
             for record, stored in zip(records, list(self.journal.load(self.run_id, self.seq)), strict=False):
                 if stored.event != record.event:
                     break
                 self.replay(stored)
         except Exception as error:
-            self._broken = error
+            self.fail(error)
 
     def _catch_up(self) -> None:
         """Somebody else appended: a request to cancel is fine, anything else means the run is no longer ours."""

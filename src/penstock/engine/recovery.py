@@ -105,7 +105,8 @@ def prepare_resume(engine: LocalEngine, run_id: str, flow: Any = None) -> tuple[
     flow = flow_of(run, flow)
     if run.ended:
         return fork(engine.journal, run, from_step=None, origin="resume"), flow
-    if not run.lost(now_us()) and run.owner is not None:
+    ours = run.owner == engine.owner and not engine.keeper.keeps(run.id)
+    if run.owner is not None and not ours and not run.lost(now_us()):
         pid = owner_pid(run.owner)
         who = f"process {pid} on this machine" if pid else "a process on another machine"
         raise RunNotResumable(

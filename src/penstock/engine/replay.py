@@ -1,24 +1,33 @@
 """What is on record for a run, as its flow is executed again.
 
 A step is known by its task and call number. A recorded end is given back instead of calling the task. When the run is
-resumed or forked, a call that does not fit the record is an error; when a flow is retried in its own process, it may
-take another way, and whatever it calls again by the same name is given back.
+resumed or forked, a call that does not fit the record is an error. What earlier attempts of a retried flow recorded
+does not bind it: it may take another way, and gets back what it calls again with the same arguments.
 """
 
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from penstock.core.decisions import TaskState, ended_as, evolve_task
 from penstock.core.errors import RecordedError, ReplayDiverged
-from penstock.core.events import ErrorInfo, RunRetrying, Saved, Step, Stored, TaskEvent
+from penstock.core.events import ErrorInfo, RunRetrying, Saved, Step, Stored, TaskEvent, TaskRetrying
 from penstock.core.ports import ResultStore
 from penstock.core.states import NO_DATA, State, StateType
 
+_GENERATION = re.compile(r"~\d+(?=/|$)")
+
 
 class Remembered:
-    """The last that is known of one call."""
+    """The last that is known of one call.
+
+    Attributes:
+        earlier: it was recorded in an earlier attempt of the flow. It does not bind this attempt, which may take
+            another way; it is given back only to a call with the same arguments.
+    """
 
     __slots__ = ("earlier", "generation", "state", "stored")
 
@@ -50,13 +59,34 @@ class Replay:
         if isinstance(event, RunRetrying):
             for remembered in self.steps.values():
                 remembered.earlier = True
+            self._places.clear()
         if not isinstance(event, TaskEvent):
             return
-        base, generation = split_key(event.step.key)
+        base, generation = plain_key(event.step.key), split_key(event.step.key)[1]
+        if isinstance(event, TaskRetrying):
+            self._set_aside(event.step.key)
         before = self.steps.get(base)
         state = evolve_task(before.state if before and before.generation == generation else None, event)
         self.steps[base] = Remembered(stored, state, generation)
         self._places[(event.step.parent, event.step.ordinal)] = base
+
+    def _set_aside(self, outer: str) -> None:
+        """The step is attempted again: what its last attempt called does not bind the next one."""
+        prefix = f"{plain_key(outer)}/"
+        for key, remembered in self.steps.items():
+            if key.startswith(prefix):
+                remembered.earlier = True
+        for place in list(self._places):
+            if place[0] is not None and f"{plain_key(place[0])}/".startswith(prefix):
+                del self._places[place]
+
+    def reopen(self, outer: str, records: Iterable[Stored]) -> None:
+        """Take in what a step has called so far, because it is attempted again."""
+        prefix = f"{outer}/"
+        for stored in records:
+            if isinstance(stored.event, TaskEvent) and stored.event.step.key.startswith(prefix):
+                self.take(stored)
+        self._set_aside(outer)
 
     def find(self, step: Step) -> Remembered | None:
         """What is on record for this call.
@@ -64,25 +94,28 @@ class Replay:
         Raises:
             ReplayDiverged: (strict) the record shows another call in this place, or other arguments.
         """
-        found = self.steps.get(step.key)
+        key = plain_key(step.key)
+        found = self.steps.get(key)
+        if self.diverged is not None:
+            raise self.diverged
         if self.strict:
             try:
-                self._check(step, found)
+                self._check(step, key, found)
             except ReplayDiverged as error:
                 self.diverged = error
                 raise
         if found is not None:
-            self._visited.add(step.key)
+            self._visited.add(key)
         return found
 
-    def _check(self, step: Step, found: Remembered | None) -> None:
+    def _check(self, step: Step, key: str, found: Remembered | None) -> None:
         where = f"step {step.parent}" if step.parent else "the flow"
         recorded = self._places.get((step.parent, step.ordinal))
-        if recorded is not None and recorded != step.key:
+        if recorded is not None and recorded != key:
             raise ReplayDiverged(
                 f"Call {step.ordinal} of {where} was {recorded} when it was recorded, and is {step.key} now."
             )
-        if found is None:
+        if found is None or found.earlier:
             return
         then = found.state.step
         if then.ordinal != step.ordinal:
@@ -105,8 +138,14 @@ class Replay:
             return
         for key, found in self.steps.items():
             top = found.state.step.parent is None
-            if top and found.state.type is StateType.COMPLETED and key not in self._visited:
+            completed = found.state.type is StateType.COMPLETED and not found.earlier
+            if top and completed and key not in self._visited:
                 raise ReplayDiverged(f"{key} completed when it was recorded, and the flow does not call it any more.")
+
+
+def plain_key(key: str) -> str:
+    """A key without any generation mark, its own or of the steps around it."""
+    return _GENERATION.sub("", key) if "~" in key else key
 
 
 def split_key(key: str) -> tuple[str, int]:

@@ -14,7 +14,6 @@ from penstock.core.errors import (
     JournalError,
     ReplayDiverged,
     ResultNotSaved,
-    RunError,
     TaskTimedOut,
     UpstreamFailed,
 )
@@ -28,7 +27,7 @@ from penstock.engine.hooks import HookCall, run_hooks
 from penstock.engine.live import LiveRun, TaskRun
 from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
-from penstock.engine.replay import state_of
+from penstock.engine.replay import Replay, state_of
 from penstock.engine.waits import Call, Commit, Sleep
 
 _COMPLETED, _FAILED = StateType.COMPLETED, StateType.FAILED
@@ -85,7 +84,7 @@ def recorded_state(call: StepCall) -> State | TaskState | None:
     if not found.state.ended:
         key = found.state.step.key
         return TaskState(_with_key(call.step, key), attempt=found.state.attempt)
-    if found.earlier and found.state.type is not _COMPLETED:
+    if found.earlier and (found.state.type is not _COMPLETED or found.state.step.inputs != call.step.inputs):
         return TaskState(_with_key(call.step, f"{call.step.key}~{found.generation + 1}"))
     return state_of(found.stored, live.results)
 
@@ -144,9 +143,7 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
             try:
                 value = yield _call_of(call, args, kwargs)
             except Exception as error:
-                if isinstance(error, (JournalError, RunError)) and live.recorder.broken:
-                    raise
-                if isinstance(error, ReplayDiverged):
+                if live.recorder.fault is not None or isinstance(error, ReplayDiverged):
                     raise
                 outcome = failed_state(error, "Task run")
             except BaseException as error:
@@ -159,7 +156,7 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
             if task.retry_condition_fn is not None and not (yield from _wants_retry(call, state, outcome)):
                 break
             delay = delay_before(state.attempt, task.retry_delay_seconds, task.retry_jitter_factor)
-            state = yield from _retry(call, state, outcome, delay)
+            state = yield from _retry(call, scope, state, outcome, delay)
             scope.reset()
         outcome = yield from finish_step(call, state, outcome, started)
     finally:
@@ -216,12 +213,15 @@ def _wants_retry(call: StepCall, state: TaskState, outcome: State) -> Path[bool]
     return bool(answer)
 
 
-def _retry(call: StepCall, state: TaskState, outcome: State, delay: float) -> Path[TaskState]:
+def _retry(call: StepCall, call_scope: Scope, state: TaskState, outcome: State, delay: float) -> Path[TaskState]:
     live = call.live
     error = outcome.data if isinstance(outcome.data, BaseException) else None
     info = error_info(error)[0] if error is not None else None
     event = decide_task(state, Retry(now_us(), delay, info))
     state = yield Commit(live.remote, live.recorder.record, state, event)
+    if call_scope.ordinal:
+        replay = live.replay = live.replay or Replay(strict=False)
+        replay.reopen(state.step.key, live.engine.journal.load(live.id))
     if delay > 0:
         yield Sleep(delay, live.interrupted)
     live.check_interrupted()
@@ -240,6 +240,9 @@ def outcome_record(
         return None, None, None
     try:
         saved, data = call.live.results.save(None if value is NO_DATA else value)
+    except JournalError as fault:
+        call.live.recorder.fail(fault)
+        raise
     except ResultNotSaved as problem:
         engine_logger().warning(
             "%s: %s If this run is resumed, it cannot go past this step.", state.step.key, problem.message

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from penstock.core.errors import AuthoringError, Interruption, RunCancelled
@@ -33,6 +33,7 @@ class ThreadPoolTaskRunner(TaskRunner):
         self._jobs: deque[Callable[[], None]] = deque()
         self._ready = threading.Condition(threading.Lock())
         self._threads: list[threading.Thread] = []
+        self._busy: set[int] = set()
         self._idle = 0
         self._stopping = False
 
@@ -59,21 +60,20 @@ class ThreadPoolTaskRunner(TaskRunner):
 
     def _work(self) -> None:
         _here.runner = self
-        with suppress(Interruption):  # one meant for a job that has just ended
-            while (job := self._next()) is not None:
+        me = threading.get_ident()
+        with contextlib.suppress(Interruption):  # sent to stop a task that has just ended by itself
+            while True:
+                with self._ready:
+                    self._busy.discard(me)
+                    while not self._jobs:
+                        if self._stopping:
+                            return
+                        self._idle += 1
+                        self._ready.wait()
+                        self._idle -= 1
+                    job = self._jobs.popleft()
+                    self._busy.add(me)
                 job()
-
-    def _next(self) -> Callable[[], None] | None:
-        with self._ready:
-            while not self._jobs:
-                if self._stopping:
-                    return None
-                self._idle += 1
-                try:
-                    self._ready.wait()
-                finally:
-                    self._idle -= 1
-            return self._jobs.popleft()
 
     def helps(self) -> bool:
         """See `TaskRunner.helps`."""
@@ -84,11 +84,11 @@ class ThreadPoolTaskRunner(TaskRunner):
         with self._ready:
             self._stopping = True
             self._ready.notify_all()
-            threads, self._threads = self._threads, []
-        if kill:
-            for thread in threads:
-                if thread.is_alive():
-                    raise_in_thread(thread.ident, RunCancelled)
+            self._threads = []
+            if kill:
+                for ident in self._busy:
+                    raise_in_thread(ident, RunCancelled)
+            self._busy = set()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(max_workers={self.max_workers})"

@@ -33,7 +33,7 @@ def upgrade(target: str | Path) -> Upgrade:
     """Bring a journal to the current layout, in one transaction; one that is missing is made.
 
     Args:
-        target: the journal's file, or the URL of its PostgreSQL database.
+        target: the journal's file, or its URL (postgresql:// or sqlite:///).
 
     Raises:
         JournalTooNew, JournalCorrupt: it was not touched.
@@ -49,7 +49,8 @@ def downgrade(target: str | Path, revision: str = "base") -> Upgrade:
 def _migrate(target: str | Path, revision: str, *, down: bool) -> Upgrade:
     if isinstance(target, str) and target.startswith(("postgresql://", "postgres://")):
         return _migrate_postgres(target, revision, down)
-    return _migrate_sqlite(Path(target), revision, down)
+    path = target.removeprefix("sqlite:///") if isinstance(target, str) else target
+    return _migrate_sqlite(Path(path), revision, down)
 
 
 def _migrate_sqlite(path: Path, revision: str, down: bool) -> Upgrade:

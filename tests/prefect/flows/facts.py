@@ -13,29 +13,36 @@ from prefect.states import State
 
 _IDENTIFIER = re.compile(r"\b[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\b")
 _TASK_RUN = re.compile(r"task run '[^']*'")
-_WHY = re.compile(r"(?m)^( - [^:\n]+): .*$")
+_MISTAKE = re.compile(r"^\s+(?:- )?(\w+)[^\s:]*: ", re.MULTILINE)
 _ENGINE = State.__module__.partition(".")[0]
-_CARRIES_THE_USERS_TEXT = {"FailedRun", "CrashedRun", "CancelledRun", "ParameterTypeError"}
+_CARRIES_THE_USERS_TEXT = {"FailedRun", "CrashedRun", "CancelledRun"}
+_KNOWN_BY_NAME = _CARRIES_THE_USERS_TEXT | {
+    "InvalidNameError",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
+    "MissingContextError",
+    "MissingResult",
+    "ParameterBindError",
+    "ParameterTypeError",
+    "PausedRun",
+    "ReservedArgumentError",
+    "UnfinishedRun",
+    "UpstreamTaskError",
+}
 
 
-def fact(name: str, value: Any = None, **more: Any) -> None:
-    """Print one fact."""
-    line = {"fact": name, **({} if more else {"value": plain(value)}), **{k: plain(v) for k, v in more.items()}}
+def fact(name: str, *value: Any, **more: Any) -> None:
+    """Print one fact: a value, or several by name."""
+    line = {"fact": name, **({"value": plain(value[0])} if value else {}), **{k: plain(v) for k, v in more.items()}}
     print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call and give back the value, or what was raised, in a printable form.
-
-    The engine's own errors are known by their type: how they are worded is its business.
-    """
+    """Call and give back the value, or what was raised, in a printable form."""
     try:
         return plain(call(*args, **kwargs))
     except BaseException as error:  # SystemExit and KeyboardInterrupt are facts too
-        name = type(error).__name__
-        if type(error).__module__.partition(".")[0] == _ENGINE and name not in _CARRIES_THE_USERS_TEXT:
-            return {"raised": name}
-        return {"raised": name, "text": scrub(str(error))}
+        return {"raised": kind(error), **words(error)}
 
 
 def raised(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str | None:
@@ -43,15 +50,32 @@ def raised(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str | None:
     try:
         call(*args, **kwargs)
     except Exception as error:
-        return type(error).__name__
+        return kind(error)
     return None
 
 
+def kind(error: BaseException) -> str:
+    """The name by which people catch it: a subclass of the engine's own making is known by what it extends."""
+    for cls in type(error).__mro__:
+        if cls.__module__.partition(".")[0] != _ENGINE or cls.__name__ in _KNOWN_BY_NAME:
+            return cls.__name__
+    return type(error).__name__
+
+
+def words(error: BaseException) -> dict[str, Any]:
+    """What it says; how the engine's own errors are worded is its business, but not which parameters are wrong."""
+    if kind(error) == "ParameterTypeError":
+        return {"parameters": _MISTAKE.findall(str(error))}
+    own = type(error).__module__.partition(".")[0] == _ENGINE and kind(error) not in _CARRIES_THE_USERS_TEXT
+    return {} if own else {"text": scrub(str(error))}
+
+
 def scrub(text: str | None) -> str | None:
-    """Replace identifiers that differ from run to run, and why a parameter is wrong by where it is wrong."""
+    """Replace identifiers that differ from run to run, and leave out hints."""
     if text is None:
         return None
-    return _WHY.sub(r"\1", _IDENTIFIER.sub("<id>", _TASK_RUN.sub("task run '<id>'", text)))
+    text = text.partition("\nHint: ")[0]
+    return _IDENTIFIER.sub("<id>", _TASK_RUN.sub("task run '<id>'", text))
 
 
 def plain(value: Any) -> Any:
@@ -61,7 +85,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, State):
         return describe(value)
     if isinstance(value, BaseException):
-        return {"error": type(value).__name__, "text": scrub(str(value))}
+        return {"error": kind(value), **words(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if type(value) is list:

@@ -1,0 +1,295 @@
+"""What is seen of a run while it is executed: a live tree in a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from penstock.cli.console import clean, clean_lines, fitting, glyph
+from penstock.cli.progress import Call, Group, Progress
+from penstock.cli.records import level_name
+from penstock.cli.units import clock, duration
+from penstock.core.context import current_scope
+from penstock.core.events import (
+    Event,
+    RunCreated,
+    RunEnded,
+    RunResumed,
+    RunRetrying,
+    RunStarted,
+    TaskEnded,
+    TaskEvent,
+    TaskRetrying,
+    now_us,
+)
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_TICK_SECONDS = 0.1
+_MOST_LINES = 300
+_TOLD_EACH = 5
+_PAUSE_US = 2_000_000
+LEVEL_COLOURS = {"DEBUG": "bright_black", "INFO": "default", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+
+
+class Said(NamedTuple):
+    """A log line."""
+
+    at: int
+    level: str
+    step: str | None
+    message: str
+
+
+class Display(Protocol):
+    """Shows a run. `take` and `said` are called from any thread."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def take(self, run_id: str, event: Event) -> None:
+        """An event of the engine."""
+
+    def said(self, line: Said) -> None:
+        """A log line."""
+
+    def stop(self) -> None:
+        """End, with everything shown."""
+
+
+class Silence:
+    """Shows nothing, and keeps the tree."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.take = progress.take
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def said(self, line: Said) -> None:
+        """Nothing to do."""
+
+    def stop(self) -> None:
+        """Take in what is queued."""
+        self._progress.catch_up()
+
+
+class Lines:
+    """Plain lines: of each task the first few calls, then how far it is; every failure up to a number."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = threading.RLock()
+        self._told: dict[tuple[str, str], int] = {}
+        self._next: dict[tuple[str, str], int] = {}
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def stop(self) -> None:
+        """Take in what is queued."""
+        self._progress.catch_up()
+
+    def take(self, run_id: str, event: Event) -> None:
+        """Write a line, where it is worth one."""
+        self._progress.take(run_id, event)
+        with self._lock:
+            for where, queued in self._progress.catch_up():
+                self._tell(where, queued)
+
+    def said(self, line: Said) -> None:
+        """Write a log line."""
+        first, *more = clean_lines(line.message)
+        step = f"{clean(line.step)}: " if line.step else ""
+        level = f"{line.level} " if line.level != "INFO" else ""
+        with self._lock:
+            self._write(line.at, "  ", f"{level}{step}{first}")
+            for rest in more:
+                self._write(line.at, "  ", f"  {rest}")
+
+    def _write(self, at: int, sign: str, told: str) -> None:
+        print(fitting(f"{clock(at)}  {sign}{told}"), flush=True)
+
+    def _tell(self, run_id: str, event: Event) -> None:
+        node = self._progress.runs.get(run_id)
+        where = "" if node is None or run_id == self._progress.root_id else f"{clean(node.flow)} › "
+        if isinstance(event, TaskEvent):
+            self._tell_step(run_id, where, event)
+        elif isinstance(event, RunCreated) and not event.parent_id:
+            self._write(event.at, "", f"{clean(event.flow)} · {clean(event.name)}  started, run {run_id}")
+        elif isinstance(event, (RunResumed, RunStarted)) and not where and self._progress.kept and node is not None:
+            kept = f"{self._progress.kept:,} steps are on record"
+            self._write(event.at, "", f"{clean(node.flow)} · {clean(node.name)}  goes on, run {run_id}, {kept}")
+        elif isinstance(event, RunRetrying):
+            told = f"attempt {event.attempt} failed, again in {event.delay:g} s"
+            self._write(event.at, f"{glyph('Retrying')} ", f"{where}{told}")
+        elif isinstance(event, RunEnded) and where and node is not None:
+            took = duration(event.at - node.started) if node.started else ""
+            self._write(event.at, f"{glyph(node.state)} ", f"{where}{node.state.lower()}  {took}")
+
+    def _tell_step(self, run_id: str, where: str, event: TaskEvent) -> None:
+        if event.child is not None or not isinstance(event, (TaskEnded, TaskRetrying)):
+            return
+        key = clean(event.step.key)
+        if event.step.name != event.step.task:
+            key += f" {clean(event.step.name)}"
+        spot = (run_id, event.step.task)
+        told = self._told[spot] = self._told.get(spot, 0) + 1
+        bad = event.error is not None
+        limit = 4 * _TOLD_EACH if bad else _TOLD_EACH
+        if told > limit:
+            self._tell_counts(spot, where, event)
+            return
+        error = clean(_first_line(event)) if bad else ""
+        if isinstance(event, TaskRetrying):
+            told_error = f"attempt {event.attempt} failed: {error}; again in {event.delay:g} s"
+            self._write(event.at, f"{glyph('Retrying')} ", f"{where}{key}  {told_error}")
+        else:
+            state = type(event).stored.removeprefix("Task")
+            took = duration(event.at - event.started) if event.started else ""
+            said = error or (clean(event.message or "") if state != "Completed" else "")
+            self._write(event.at, f"{glyph(state)} ", "  ".join(filter(None, [f"{where}{key}", said, took])))
+
+    def _tell_counts(self, spot: tuple[str, str], where: str, event: TaskEvent) -> None:
+        """Now and then, how far a task is that is called very often."""
+        if event.at < self._next.get(spot, 0):
+            return
+        self._next[spot] = event.at + _PAUSE_US
+        node = self._progress.runs.get(spot[0])
+        group = node.groups.get(spot[1]) if node is not None else None
+        if group is not None:
+            self._write(event.at, "  ", f"{where}{clean(group.task)}: {_counts(group)}")
+
+
+def _first_line(event: Any) -> str:
+    text = event.error.text.strip().split("\n")[0]
+    return f"{event.error.type}: {text}" if text else str(event.error.type)
+
+
+def _counts(group: Group) -> str:
+    done = f"{group.done:,}" + (f"/{group.total:,}" if group.total > group.begun else "")
+    told = [f"{done} done"]
+    told += [f"{count:,} {state.lower()}" for state, count in group.counts.items() if state != "Completed"]
+    return ", ".join([*told, f"{len(group.open):,} running"] if group.open else told)
+
+
+class LiveTree:
+    """The tree, drawn again and again at the bottom of the terminal; log lines and prints go above it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._said: deque[Said] = deque()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep_drawing, name="penstock-display", daemon=True)
+        self._live: Any = None
+        self.take = progress.take
+
+    def start(self) -> None:
+        """Begin to draw."""
+        from rich.live import Live  # noqa: PLC0415
+
+        from penstock.cli.console import console  # noqa: PLC0415
+
+        self._live = Live(console=console(), auto_refresh=False, transient=True, vertical_overflow="crop")
+        self._live.start()
+        self._thread.start()
+
+    def said(self, line: Said) -> None:
+        """Queue a log line."""
+        self._said.append(line)
+
+    def stop(self) -> None:
+        """Draw the last tree, and leave it there."""
+        self._stopping.set()
+        self._thread.join()
+        try:
+            self._write_said()
+        finally:
+            self._live.stop()
+        self._progress.catch_up()
+        from penstock.cli.tree import Tree  # noqa: PLC0415
+
+        out = self._live.console
+        height = max(out.height * 2, 60)
+        out.print(Tree(self._progress, now_us(), moving=False).draw(out.width, height), soft_wrap=True)
+
+    def _keep_drawing(self) -> None:
+        from penstock.cli.tree import Tree  # noqa: PLC0415
+
+        while not self._stopping.wait(_TICK_SECONDS):
+            self._progress.catch_up()
+            self._write_said()
+            out = self._live.console
+            drawn = Tree(self._progress, now_us(), moving=True).draw(out.width, out.height - 1)
+            drawn.no_wrap = True
+            self._live.update(drawn, refresh=True)
+
+    def _write_said(self) -> None:
+        """Log lines in one go: each write draws the tree again. Of a flood, the last lines are shown."""
+        count = len(self._said)
+        if not count:
+            return
+        from penstock.cli.console import text  # noqa: PLC0415
+
+        lines: list[Text] = []
+        skipped = max(count - _MOST_LINES, 0)
+        for _ in range(skipped):
+            self._said.popleft()
+        if skipped:
+            lines.append(text((f"{skipped:,} log lines are not shown here; `penstock runs logs last` has them", "dim")))
+        for _ in range(count - skipped):
+            lines += said_lines(self._said.popleft())
+        self._live.console.print(text("\n").join(lines), soft_wrap=True)
+
+
+def said_lines(line: Said) -> list[Text]:
+    """A log line in colours; the lines of a longer message are put below each other."""
+    from penstock.cli.console import text  # noqa: PLC0415
+
+    first, *more = clean_lines(line.message)
+    style = LEVEL_COLOURS.get(line.level, "default")
+    head = text((clock(line.at), "bright_black"), "  ")
+    if line.level != "INFO":
+        head.append(f"{line.level} ", style=style)
+    if line.step:
+        head.append(f"{clean(line.step)}  ", style="bright_black")
+    head.append(first, style=style)
+    return [head, *(text(" " * 10, (rest, style)) for rest in more)]
+
+
+class SaidHandler(logging.Handler):
+    """Hands log lines of runs to a display."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the line over with the step it was logged in."""
+        scope = current_scope.get()
+        try:
+            message = self.format(record)
+        except Exception as error:
+            message = f"{record.msg!r} could not be formatted: {error!r}"
+        step = scope.key if scope is not None else None
+        self._display.said(Said(int(record.created * 1_000_000), level_name(record.levelno), step, message))
+
+
+def display_for(progress: Progress, *, quiet: bool) -> Display:
+    """The display that fits where stdout goes."""
+    if quiet:
+        return Silence(progress)
+    if sys.stdout.isatty():
+        from penstock.cli.console import console  # noqa: PLC0415
+
+        if not console().is_dumb_terminal:
+            return LiveTree(progress)
+    return Lines(progress)
+
+
+__all__ = ["Call", "Display", "LiveTree", "Lines", "Said", "SaidHandler", "Silence", "display_for", "said_lines"]
