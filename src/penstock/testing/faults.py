@@ -86,9 +86,7 @@ class FaultyJournal(Journal):
         self.records = 0
         self._count = threading.Lock()
 
-    def append(
-        self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()
-    ) -> None:
+    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
         with self._count:
             self.appends += 1

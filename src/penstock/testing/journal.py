@@ -1,0 +1,28 @@
+"""The conformance suite that every journal passes; run it over your own with pytest.
+
+Example:
+    class TestMyJournal(JournalConformance):
+        @pytest.fixture(autouse=True)
+        def place(self, tmp_path):
+            self.path = tmp_path / "journal"
+
+        def make_journal(self):
+            return MyJournal(self.path)
+
+        def reopen(self, journal):
+            return MyJournal(self.path)
+"""
+
+from __future__ import annotations
+
+from penstock.testing.journal_crowd import CrowdDuties
+from penstock.testing.journal_reading import ReadingDuties
+from penstock.testing.journal_writing import WritingDuties
+
+
+class JournalConformance(WritingDuties, ReadingDuties, CrowdDuties):
+    """Every duty in the docstrings of `penstock.core.ports.Journal`.
+
+    A subclass provides `make_journal`, which makes a new, empty journal, and `reopen`, which opens the same one again
+    as another process would (a journal that lives in one process returns itself).
+    """
