@@ -123,7 +123,7 @@ def show_next_steps(run: Run) -> None:
     """Commands that work when they are copied."""
     heading("What to try next" if STARTED_IN == PROJECT else f"What to try next, in {PROJECT}")
     command, target = penstock(), shown(EXAMPLE / "flow.py")
-    run_id = run.id[-12:]
+    run_id = run.id[-8:]
     for text, line in [
         ("every step of this run, with its attempts", f"{command} runs show {run_id}"),
         ("what it logged", f"{command} runs logs {run_id}"),

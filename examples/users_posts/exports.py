@@ -44,7 +44,7 @@ def prepare_folder(output_dir: Path) -> str:
     except OSError as error:
         raise NotWritable(
             f"{folder} cannot be written: {error.strerror}. Make it writable, or give another output_dir."
-        ) from error
+        ) from None
 
 
 @task(tags=["exports"], task_run_name="write {name}")
@@ -66,7 +66,7 @@ def write_csv(folder: str, name: str, rows: Sequence[Mapping[str, Any]]) -> str:
             os.fsync(file.fileno())
         os.replace(aside, path)
     except OSError as error:
-        raise NotWritable(f"{path} cannot be written: {error.strerror}.") from error
+        raise NotWritable(f"{path} cannot be written: {error.strerror}.") from None
     finally:
         aside.unlink(missing_ok=True)
     get_run_logger().info("wrote %d rows to %s", len(rows), path)

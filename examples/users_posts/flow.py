@@ -57,10 +57,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("base_url", nargs="?", default=PUBLIC_API, help="an API that answers base_url/users and /posts")
     parser.add_argument("output_dir", nargs="?", default="output", type=Path, help="folder for the files")
-    state = users_posts(**vars(parser.parse_args()), return_state=True)
-    if not state.is_completed():
-        sys.exit(f"{state.name}: {state.result(raise_on_failure=False)}")
-    print("\n".join(state.result()))
+    try:
+        print("\n".join(users_posts(**vars(parser.parse_args()))))
+    except Exception as error:
+        sys.exit(f"The run failed: {error}")
 
 
 if __name__ == "__main__":

@@ -81,13 +81,14 @@ def fetch(url: str) -> bytes:
             return body
     except urllib.error.HTTPError as error:
         error.close()
-        told = f"{url} answered {error.code} {error.reason}."
+        told = f"{url} answered {error.code} {error.reason}"
         if error.code >= 500 or error.code in BUSY:
-            raise ApiUnavailable(told) from error
-        raise ApiError(f"{told} Is base_url right?") from error
+            raise ApiUnavailable(told) from None
+        raise ApiError(f"{told}; is base_url right?") from None
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise ApiUnavailable(f"{url} gave no whole answer: {reason}. Is the API up?") from error
+        reason = getattr(error, "reason", error)
+        told = getattr(reason, "strerror", None) or reason
+        raise ApiUnavailable(f"{url} could not be read: {told}") from None
 
 
 def check(url: str) -> None:
@@ -105,7 +106,7 @@ def parsed(url: str, body: bytes) -> Any:
     """What the JSON in the body says."""
     try:
         return json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError):
         start = body[:60].decode("utf-8", "replace").strip()
         kind = "a web page (HTML)" if start.startswith("<") else "something that is not JSON"
-        raise ApiError(f"{url} answered with {kind}: it begins with {start!r}.") from error
+        raise ApiError(f"{url} answered with {kind}: it begins with {start!r}.") from None

@@ -59,7 +59,7 @@ def sift(what: str, raw: list[Any], make_row: Callable[[Any], Row], reasons: tup
             rows[row["id"]] = row
         except SetAside as reason:
             set_aside[str(reason)] += 1
-    told = ", ".join(f"{count} {reason}" for reason, count in set_aside.items() if count)
+    told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in set_aside.items() if count)
     if raw and not rows:
         raise UnusableData(f"None of the {len(raw)} {what} can be used ({told}). Is this the right API?")
     if told:

@@ -170,7 +170,7 @@ def test_posts_get_their_author_and_measures_or_are_set_aside(example: SimpleNam
 
 
 def test_nothing_usable_at_all_is_an_error(example: SimpleNamespace) -> None:
-    with pytest.raises(example.transforms.UnusableData, match=r"None of the 2 users .*1 not_a_record, 1 without_id"):
+    with pytest.raises(example.transforms.UnusableData, match=r"None of the 2 users .*1 not a record, 1 without id"):
         example.transforms.clean_users([3, {}])
     assert example.transforms.clean_users([])["rows"] == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,20 +73,15 @@ def test_a_failed_commit_is_a_failure_for_all_who_shared_it(tmp_path: Path) -> N
     """None of them may believe that its result is recorded."""
     memory = MemoryJournal()
     strike = fail_with(JournalUnavailable("gone"))
-    faulty = FaultyJournal(memory, Fault(4, "before", strike), slow_seconds=0.02)
+    # 40 tasks on 8 threads take 5 appends at least, after the one that creates the run.
+    faulty = FaultyJournal(memory, Fault(3, "before", strike), slow_seconds=0.005)
     app = Penstock(Settings(home=str(tmp_path), log_console=False), journal=faulty)
     app.engine.owner = dead_owner()
     states: list[str] = []
-    everyone = threading.Barrier(8)
-
-    @task
-    def together(number: int) -> int:
-        everyone.wait(30)
-        return number
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=8))
     def shared() -> None:
-        futures = together.map(range(8))
+        futures = square.map(range(40))
         futures.wait()
         states.extend(future.state.name for future in futures)
         square(3)
@@ -98,7 +92,7 @@ def test_a_failed_commit_is_a_failure_for_all_who_shared_it(tmp_path: Path) -> N
     assert run.state == "Running", "it is lost, and can be resumed"
     on_record = sum(state == "Completed" for state in steps(app, run.id).values())
     assert states.count("Completed") == on_record
-    assert on_record < 8
+    assert 0 < on_record < 40
 
 
 def test_steps_are_recorded_whole_when_a_flow_submits_faster_than_it_commits(slow: FaultyJournal) -> None:

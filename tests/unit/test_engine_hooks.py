@@ -77,7 +77,7 @@ def test_the_order_of_a_bad_run_with_retries(app: Penstock) -> None:
 
     with pytest.raises(ValueError, match="bad"):
         day()
-    attempt = ["task.on_running bad Running 1", "bad runs", "task.on_running bad Running 2", "bad runs"]
+    attempt = ["task.on_running bad Running 1", "bad runs", "task.on_running bad Retrying 2", "bad runs"]
     ended = "task.on_failure bad Failed 2"
     first = [told[0], *told[4:9]]
     assert told[:4] == [
@@ -88,7 +88,7 @@ def test_the_order_of_a_bad_run_with_retries(app: Penstock) -> None:
     ]
     assert first[1:] == [*attempt, ended]
     assert told[9:] == [
-        "flow.on_running day Running 2",
+        "flow.on_running day Retrying 2",
         *attempt,
         ended,
         "flow.on_failure day Failed 2",

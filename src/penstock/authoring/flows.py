@@ -119,7 +119,8 @@ class Flow(Generic[P, R]):
         module = getattr(self.fn, "__module__", None) or "__main__"
         spec = getattr(sys.modules.get(module), "__spec__", None)
         file = getattr(getattr(self.fn, "__code__", None), "co_filename", None)
-        if file and os.path.isfile(file) and (spec is None or not _importable(module, file)):
+        alone = "." not in module  # another process may not have its folder on the path
+        if file and os.path.isfile(file) and (spec is None or alone or not _importable(module, file)):
             return f"{os.path.abspath(file)}:{qualname}"
         return f"{module}:{qualname}" if spec is not None else None
 

@@ -6,10 +6,11 @@ lines starts without it.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,18 +62,22 @@ def clean_lines(text: object) -> list[str]:
     return [clean(line.removesuffix("\r").expandtabs(4)) for line in str(text).split("\n")]
 
 
+_plain_signs: list[bool] = []
+
+
 def prepare_streams() -> None:
-    """Let no character that the terminal cannot show end the command."""
+    """Let no character that the terminal cannot show end the command, and note whether it can show our signs."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+        if not (getattr(stream, "encoding", None) or "ascii").lower().startswith("utf"):
+            _plain_signs.append(True)
 
 
-def fitting(text: str, stream: Any = None) -> str:
-    """Our own signs, or plain ones where the stream cannot show them."""
-    encoding = (getattr(stream or sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
-    if encoding.startswith("utf"):
+def fitting(text: str) -> str:
+    """Our own signs, or plain ones where stdout or stderr cannot show them."""
+    if not _plain_signs:
         return text
     return "".join(_ASCII.get(character, character) for character in text)
 
@@ -127,19 +132,42 @@ def text(*parts: str | tuple[str, str] | Text) -> Text:
 
 
 def write(line: Text | str = "", *, wrap: bool = False, indent: int = 0) -> None:
-    """Write one line to stdout, cut or wrapped by the terminal's width; whole where it is no terminal."""
-    from rich.padding import Padding  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
+    """Write to stdout: one line whole, or wrapped between words."""
     out = console()
-    made = Text(line) if isinstance(line, str) else line
-    if wrap:
-        out.print(Padding(made, (0, 0, 0, indent), expand=False))
+    made = text(line)
+    lines = made.wrap(out, max(out.width - indent, 10)) if wrap else [made]
+    for part in lines:
+        part.rstrip()
+        out.print(text(" " * indent, part) if indent else part, soft_wrap=True)
+
+
+Parts = list[tuple[str, str]]
+"""A line as (text, style) parts."""
+
+
+def write_parts(lines: Sequence[Parts]) -> None:
+    """Write lines to stdout, in colours where it is a terminal; rich is not needed where it is none."""
+    if sys.stdout.isatty():
+        for line in lines:
+            write(text(*line))
         return
-    if indent:
-        made = text(" " * indent, made)
-    made.rstrip()
-    out.print(made, soft_wrap=True)
+    for line in lines:
+        print("".join(part for part, _ in line).rstrip())
+
+
+_answers: list[TextIO] = []
+
+
+def answer_in_json() -> None:
+    """From now on stdout is for JSON alone: what flows and their libraries print goes to stderr."""
+    if _answers:
+        return
+    sys.stdout.flush()
+    try:
+        _answers.append(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+        os.dup2(2, 1)
+    except OSError:
+        _answers.append(sys.stdout)
 
 
 def write_json(value: Any) -> None:
@@ -147,8 +175,9 @@ def write_json(value: Any) -> None:
     import msgspec  # noqa: PLC0415
 
     data = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    sys.stdout.write(data.decode() + "\n")
-    sys.stdout.flush()
+    out = _answers[0] if _answers else sys.stdout
+    out.write(data.decode() + "\n")
+    out.flush()
 
 
 def write_json_line(value: Any) -> None:
@@ -226,7 +255,7 @@ def say(line: str = "", *, style: str = "") -> None:
     if sys.stderr.isatty():
         console(stderr=True).print(text((line, style)))
     else:
-        print(fitting(line, sys.stderr), file=sys.stderr)
+        print(fitting(line), file=sys.stderr)
 
 
 def say_error(message: str, hint: str | None = None) -> None:

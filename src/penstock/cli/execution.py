@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
+import signal
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from penstock.app import Penstock
-from penstock.cli.console import say_error, write_json
+from penstock.app import Penstock, load_settings
+from penstock.cli.console import clean_lines, say_error, write_json
 from penstock.cli.display import Display, SaidHandler, display_for
 from penstock.cli.progress import Progress
-from penstock.cli.summary import write_summary
-from penstock.core.errors import JournalError, PenstockError
+from penstock.cli.summary import outcome_record, write_summary
+from penstock.core.errors import PenstockError
 from penstock.core.model import Run
 from penstock.core.states import State
 
@@ -48,35 +50,104 @@ def execute(
         app: where.
         start: gives the state, or a coroutine for it.
         resumed: the run that goes on, whose recorded steps are shown as such.
-        quiet: show nothing before the end.
+        quiet: show nothing before the end, and then one line.
         as_json: show nothing, and write the outcome as JSON.
 
     Returns:
         The exit code.
+
+    Raises:
+        PenstockError: the run could not begin.
     """
     progress = Progress(resumed.id if resumed is not None else None)
     if resumed is not None:
         progress.preload(resumed, app.journal.task_runs(resumed.id))
-    with _own_stdout(as_json) as out:
-        display = display_for(progress, quiet=quiet or as_json)
-        app.engine.observe(display.take)
-        with _said(display, wanted=app.shows_logs and not (quiet or as_json)):
-            display.start()
-            try:
-                ended = _to_the_end(start)
-            finally:
-                display.stop()
-    if isinstance(ended.stopped, PenstockError) and progress.root_id is None:
-        raise ended.stopped
+    display = display_for(progress, quiet=quiet or as_json)
+    app.engine.observe(display.take)
+    with _said(display, wanted=load_settings().log_console and not (quiet or as_json)):
+        display.start()
+        ended = _to_the_end(start)
+        with _undisturbed():
+            display.stop()
+            if isinstance(ended.stopped, PenstockError) and progress.root is None:
+                raise ended.stopped
+            return _sum_up(app, progress, ended, quiet=quiet, as_json=as_json)
+
+
+def _sum_up(app: Penstock, progress: Progress, ended: Ended, *, quiet: bool, as_json: bool) -> int:
     run = _recorded(app, progress)
     code = exit_code(run, ended)
     if as_json:
-        from penstock.cli.summary import outcome_record  # noqa: PLC0415
-
-        with _to(out):
-            write_json({**outcome_record(app, progress, run, ended.state), "exit_code": code})
+        write_json({**outcome_record(progress, run, ended.state), "exit_code": code})
     else:
-        write_summary(app, progress, run, ended.state, code)
+        write_summary(progress, run, ended.state, code, quiet=quiet)
     if isinstance(ended.stopped, PenstockError):
         say_error(ended.stopped.message, ended.stopped.hint)
+    elif isinstance(ended.stopped, Exception):
+        for line in clean_lines("".join(traceback.format_exception(ended.stopped)).rstrip()):
+            print(line, file=sys.stderr)
+        say_error("Penstock itself failed, which is a mistake in Penstock.", "please report it, with the lines above")
     return code
+
+
+def _to_the_end(start: Callable[[], Any]) -> Ended:
+    try:
+        answer = start()
+        if inspect.iscoroutine(answer):
+            import asyncio  # noqa: PLC0415 - only for async flows
+
+            answer = asyncio.run(answer)
+        return Ended(answer)
+    except BaseException as error:
+        return Ended(None, error)
+
+
+def exit_code(run: Run | None, ended: Ended) -> int:
+    """What the process says to its caller."""
+    if isinstance(ended.stopped, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(ended.stopped, SystemExit) and ended.stopped.code == TERMINATED:
+        return TERMINATED
+    if isinstance(ended.stopped, PenstockError):
+        return FAILED
+    word = run.state if run is not None else ended.state.type.word if ended.state is not None else "Crashed"
+    return {"Completed": COMPLETED, "Cancelled": CANCELLED}.get(word, FAILED)
+
+
+def _recorded(app: Penstock, progress: Progress) -> Run | None:
+    """The run as it is on record, if the journal still answers."""
+    if progress.root_id is None:
+        return None
+    try:
+        return app.journal.run(progress.root_id)
+    except PenstockError:
+        return None
+
+
+@contextmanager
+def _said(display: Display, wanted: bool) -> Iterator[None]:
+    """Show log lines of runs through the display."""
+    logger = logging.getLogger("penstock")
+    handler = SaidHandler(display)
+    propagated = logger.propagate
+    if wanted:
+        logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagated
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The moment in which the end is shown: another Ctrl-C waits for it, so that the terminal is left in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -59,18 +59,18 @@ def write_help(command: TyperCommand | TyperGroup, ctx: Any) -> None:
     if command.epilog:
         _section("Examples")
         rows = [line.partition("  # ")[::2] for line in command.epilog.splitlines()]
-        _definitions([(example.strip(), note.strip()) for example, note in rows], "cyan")
+        _definitions([(example.strip(), note.strip()) for example, note in rows])
     if isinstance(command, TyperGroup):
         _section("Commands")
         names = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
-        _definitions([(name, found.get_short_help_str(200)) for name, found in names if found], "cyan")
+        _definitions([(name, found.get_short_help_str(200)) for name, found in names if found])
     shown = [param for param in command.get_params(ctx) if not getattr(param, "hidden", False)]
     arguments = [(param.display_name_raw, param.help or "") for param in shown if isinstance(param, TyperArgument)]
     if arguments:
         _section("Arguments")
-        _definitions(arguments, "cyan")
+        _definitions(arguments)
     _section("Options")
-    _definitions([_option(param, ctx) for param in shown if not isinstance(param, TyperArgument)], "cyan")
+    _definitions([_option(param, ctx) for param in shown if not isinstance(param, TyperArgument)])
 
 
 def _section(title: str) -> None:
@@ -89,21 +89,20 @@ def _option(param: Any, ctx: Any) -> tuple[str, str]:
     return names, told
 
 
-def _definitions(rows: list[tuple[str, str]], style: str) -> None:
+def _definitions(rows: list[tuple[str, str]]) -> None:
     """Terms and what they are; side by side where there is room, one below the other where there is not."""
     out = console()
     longest = max(len(term) for term, _ in rows)
-    if out.width >= longest + 30:
-        from rich.table import Table  # noqa: PLC0415
-
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True)
-        grid.add_column()
-        for term, told in rows:
-            grid.add_row(text(("   ", ""), (term, style)), text(told))
-        out.print(grid)
-        return
+    beside = out.width >= longest + 30
     for term, told in rows:
-        write(text((term, style)), indent=3)
-        if told:
+        line = text((term, "cyan"))
+        if not told:
+            write(line, indent=3)
+        elif beside:
+            first, *more = text(told).wrap(out, out.width - longest - 5)
+            write(text(line, " " * (longest + 2 - len(term)), first), indent=3)
+            for part in more:
+                write(part, indent=longest + 5)
+        else:
+            write(line, indent=3)
             write(told, wrap=True, indent=7)

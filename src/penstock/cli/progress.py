@@ -77,9 +77,15 @@ class Call:
 
 
 class Group:
-    """All calls of one task from one place."""
+    """All calls of one task from one place.
 
-    __slots__ = ("calls", "counts", "ended", "failed", "kept", "open", "retries", "started", "task", "total")
+    Attributes:
+        total: how many calls were made, begun or not, where that is known.
+        spread: several were under way at once, so that `total` says how far it is; a loop's next call comes later.
+    """
+
+    __slots__ = ("calls", "counts", "ended", "failed", "kept", "open", "retries", "spread", "started", "task",
+                 "total")  # fmt: skip
 
     def __init__(self, task: str) -> None:
         self.task = task
@@ -90,6 +96,7 @@ class Group:
         self.total = 0
         self.kept = 0
         self.retries = 0
+        self.spread = False
         self.started: int | None = None
         self.ended: int | None = None
 
@@ -160,7 +167,9 @@ class Progress:
     def take(self, run_id: str, event: Event) -> None:
         """Queue an event. Called by the engine where it happens, so that the scope around it tells what may come."""
         allowed = None
-        if isinstance(event, (TaskStarted, TaskRetrying)) and (event.attempt > 1 or run_id not in self._lives):
+        if isinstance(event, TaskRetrying) or (
+            isinstance(event, TaskStarted) and (event.attempt > 1 or run_id not in self._lives)
+        ):
             scope = current_scope.get()
             if scope is not None and scope.live is not None:
                 if scope.live.id == run_id:
@@ -183,6 +192,7 @@ class Progress:
             calls = live.scope.calls
             for group in node.groups.values():
                 group.total = calls.get(group.task, 0)
+                group.spread |= group.total > group.begun + 1
         return taken
 
     def apply(self, run_id: str, event: Event, allowed: int | None = None) -> None:
@@ -222,6 +232,7 @@ class Progress:
             call = Call(step.key, step.name)
             call.started = event.started or event.at
             group.open[step.key] = node.calls[step.key] = call
+            group.spread |= len(group.open) > 1
             group.started = group.started or call.started
             if len(group.calls) <= SINGLE:
                 group.calls.append(call)

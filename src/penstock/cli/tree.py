@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _WIDEST = 96
-_LONGEST_NAME = 32
+_LONGEST_NAME = 26
 _BAR = 20
 
 
@@ -148,7 +148,7 @@ class Tree:
     def _counts(self, group: Group) -> Text:
         total = max(group.total, group.begun)
         made = text()
-        if group.open and total > group.begun:
+        if group.open and group.spread:
             made.append_text(_bar(group.done, group.counts.get("Completed", 0), total))
             made.append(f" {group.done:,}/{total:,}")
         else:

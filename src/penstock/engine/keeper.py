@@ -9,15 +9,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from penstock.core.errors import Interruption, PenstockError, RunCancelled, RunFenced
 from penstock.core.events import now_us
 from penstock.engine.deadlines import raise_in_thread
-
-if TYPE_CHECKING:
-    from penstock.engine.live import LiveRun
-    from penstock.engine.local import LocalEngine
+from penstock.engine.live import Host, LiveRun
 
 _FLUSH_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
@@ -26,7 +22,7 @@ _LOOK_SECONDS = 0.5
 class Keeper:
     """Looks after live runs until there are none."""
 
-    def __init__(self, engine: LocalEngine) -> None:
+    def __init__(self, engine: Host) -> None:
         self._engine = engine
         self._runs: dict[str, LiveRun] = {}
         self._wake = threading.Event()

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from penstock.core.context import Scope
 from penstock.core.errors import Interruption
-from penstock.core.ports import ResultStore, TaskRunner
+from penstock.core.ports import Journal, ResultStore, TaskRunner
 from penstock.engine.recorder import Recorder
 from penstock.engine.replay import Replay
 
-if TYPE_CHECKING:
-    from penstock.engine.local import LocalEngine
+
+class Host(Protocol):
+    """What a run needs of the engine that executes it."""
+
+    journal: Journal
+    results: ResultStore
+    owner: str
+    lease_us: int
+
+    def register(self, live: LiveRun) -> None:
+        """The run begins here."""
+
+    def unregister(self, live: LiveRun) -> None:
+        """The run has ended here."""
 
 
 class RunInfo:
@@ -48,7 +60,7 @@ class LiveRun:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: Host,
         flow: Any,
         run_id: str,
         name: str,

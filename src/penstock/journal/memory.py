@@ -16,7 +16,7 @@ from penstock.core.model import FlowSummary, LogLine, Run, RunFilter, TaskRun
 from penstock.core.ports import Journal
 from penstock.journal.projections import KEYS, PROJECTIONS, Projection
 from penstock.journal.rows import result_refs, run_of, task_run_of
-from penstock.journal.text import encodable_event
+from penstock.journal.text import encodable, encodable_event
 
 
 class MemoryJournal(Journal):
@@ -120,7 +120,8 @@ class MemoryJournal(Journal):
 
     def find(self, prefix: str, limit: int = 10) -> list[Run]:
         """See `Journal.find`."""
-        found = [r for r in self._all_runs() if r.id.startswith(prefix) or r.id.endswith(prefix) or r.name == prefix]
+        names = (prefix, encodable(prefix))
+        found = [r for r in self._all_runs() if r.id.startswith(prefix) or r.id.endswith(prefix) or r.name in names]
         return found[:limit]
 
     def _all_runs(self) -> list[Run]:

@@ -118,13 +118,13 @@ PROJECTIONS: dict[type[Event], Projection] = {
     RunCreated: Projection("runs", RUN_COLUMNS, _created, creates=True),
     RunStarted: Projection(
         "runs",
-        ("id", "state", "state_name", "attempt", "owner", "lease_until", "cancel_requested", "started_at"),
-        lambda run_id, e: (run_id, "Running", "Running", e.attempt, e.owner, e.lease_until, False, e.at),
+        ("id", "state", "state_name", "message", "attempt", "owner", "lease_until", "cancel_requested", "started_at"),
+        lambda run_id, e: (run_id, "Running", "Running", None, e.attempt, e.owner, e.lease_until, False, e.at),
     ),
     RunResumed: Projection(
         "runs",
-        ("id", "state", "state_name", "owner", "lease_until", "cancel_requested"),
-        lambda run_id, e: (run_id, "Running", "Running", e.owner, e.lease_until, False),
+        ("id", "state", "state_name", "message", "owner", "lease_until", "cancel_requested"),
+        lambda run_id, e: (run_id, "Running", "Running", None, e.owner, e.lease_until, False),
     ),
     RunRetrying: Projection(
         "runs",

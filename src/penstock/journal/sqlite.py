@@ -26,7 +26,7 @@ from penstock.core.errors import (
     SequenceConflict,
     WrongProcess,
 )
-from penstock.core.events import Event, Record, encode_event, now_us, stored_name
+from penstock.core.events import Event, Record, UnknownEvent, encode_event, now_us, stored_name
 from penstock.core.model import LogLine
 from penstock.journal.projections import PROJECTIONS, ordered, statement
 from penstock.journal.sql import INSERT_EVENT, INSERT_LOG, SqlJournal, log_row
@@ -151,7 +151,8 @@ class SqliteJournal(SqlJournal):
                     for event, data in records:
                         seq += 1
                         name, version = stored_name(event)
-                        execute(INSERT_EVENT, (run_id, seq, name, version, event.at, encode_event(event), data))
+                        body = encode_event(event if type(event) is not UnknownEvent else event.body)
+                        execute(INSERT_EVENT, (run_id, seq, name, version, event.at, body, data))
                         found = _SQL.get(type(event))
                         if found is not None:
                             sql, projection = found

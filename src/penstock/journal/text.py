@@ -1,12 +1,14 @@
 r"""Text that no database takes as it is, made storable.
 
-Half a surrogate pair has no UTF-8, and PostgreSQL refuses the character NUL. Both are rare, so nobody looks for them
-beforehand: a journal that is refused makes the text storable and repeats what it did. The text stays readable: `\x00`,
-`\ud800`.
+Half a surrogate pair has no UTF-8, and PostgreSQL takes neither the character NUL nor a very long text in an indexed
+column. All are rare, so nobody looks for them beforehand: a journal that is refused makes the text storable and repeats
+what it did. The text stays readable: `\x00`, `\ud800`. Events keep it whole wherever JSON can.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +17,9 @@ from penstock.core.events import Event, Record, encode_event
 from penstock.core.model import LogLine
 
 E = TypeVar("E", bound=Event)
+
+_INDEXED = frozenset({"name", "flow", "key"})
+_MOST_CHARACTERS = 500
 
 
 def storable(text: str) -> str:
@@ -52,8 +57,28 @@ def storable_values(values: Any) -> tuple[Any, ...]:
     return tuple(storable(value) if isinstance(value, str) else value for value in values)
 
 
+def indexable_values(columns: Sequence[str], values: Any) -> tuple[Any, ...]:
+    """Column values without NUL and lone surrogates, and short where an index holds them."""
+    return tuple(
+        _short(value) if column in _INDEXED and isinstance(value, str) else value
+        for column, value in zip(columns, storable_values(values), strict=True)
+    )
+
+
+def _short(text: str) -> str:
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[:_MOST_CHARACTERS]}...{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
 def storable_lines(lines: Any) -> list[LogLine]:
     """Log lines without NUL and lone surrogates."""
     return [
-        msgspec.structs.replace(line, logger=storable(line.logger), message=storable(line.message)) for line in lines
+        msgspec.structs.replace(
+            line,
+            key=storable(line.key) if line.key else line.key,
+            logger=storable(line.logger),
+            message=storable(line.message),
+        )
+        for line in lines
     ]

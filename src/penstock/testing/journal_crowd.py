@@ -1,11 +1,11 @@
 """What a journal must stand when many write and read at once."""
+# ruff: noqa: D102 - the name of a duty says what it is
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from penstock.core.errors import SequenceConflict
 from penstock.core.events import Record, RunCompleted, Stored
@@ -105,7 +105,7 @@ class CrowdDuties(Openings):
     def test_one_of_many_moves_the_cursor(self) -> None:
         journal = self.opened()
         openings = [journal, self.again(journal)]
-        moves: list[Sequence[Any]] = []
+        moves: list[tuple[int, int]] = []
 
         def work(number: int) -> None:
             for _ in range(25):

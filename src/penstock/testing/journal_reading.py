@@ -1,4 +1,5 @@
 """What a journal must tell."""
+# ruff: noqa: D102 - the name of a duty says what it is
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import msgspec
 
 from penstock.core.decisions import (
     Finish,
-    Rename,
+    Release,
     RequestCancel,
     Resume,
     Retry,
@@ -39,8 +40,9 @@ class ReadingDuties(Openings):
         nobody = new_run_id()
         assert journal.run(nobody) is None
         assert list(journal.load(nobody)) == []
-        assert journal.read(0) == journal.runs(RunFilter()) == journal.flows() == journal.find("a") == []
-        assert journal.task_runs(nobody) == journal.logs(nobody) == []
+        empty: list[Any] = [journal.read(0), journal.runs(RunFilter()), journal.flows(), journal.find("a")]
+        empty += [journal.task_runs(nobody), journal.logs(nobody)]
+        assert empty == [[]] * 6
         assert journal.refs() == journal.cancel_requested([nobody]) == journal.cancel_requested([]) == set()
         assert journal.extend_leases([nobody], "me", 1) == journal.extend_leases([], "me", 1) == set()
         assert journal.cursor("nobody") == 0
@@ -58,7 +60,7 @@ class ReadingDuties(Openings):
         for field in (*same, "origin", "from_step"):
             assert getattr(run, field) == getattr(born.event, field)
         assert (run.id, run.state, run.state_name, run.attempt) == (run_id, "Pending", "Pending", 0)
-        assert (run.parameters, run.created_at) == (born.event.shown, born.event.at)
+        assert (run.parameters, run.created_at) == ({"limit": 3, "who": {"name": "Zoë"}}, born.event.at)
         assert (run.started_at, run.ended_at, run.owner, run.lease_until, run.cancel_requested) == (*[None] * 4, False)
         journal.append(run_id, 1, [started("me")])
         run = journal.run(run_id)
@@ -298,16 +300,15 @@ def _random_event(random_: random.Random, state: RunState, tasks: dict[str, Task
     try:
         if random_.random() < 0.3:
             commands = (
-                Start(at, "me", at), Resume(at, f"owner {at}", at), Retry(at), Rename(at, f"name {at}"),
-                RequestCancel(at), Finish(at, random_.choice(sorted(FINAL)), message="so") if at > 50 else Rename(at, "x"),
+                Start(at, "me", at), Resume(at, f"owner {at}", at), Retry(at), Release(at, f"why {at}"),
+                RequestCancel(at), Finish(at, random_.choice(sorted(FINAL)), message="so") if at > 50 else Release(at),
             )  # fmt: skip
             return decide_run(state, random_.choice(commands))
         number = random_.randint(1, 6)
         task = tasks.get(f"fetch#{number}") or TaskState(step(number))
-        ending = Finish(
-            at, random_.choice(sorted(FINAL)), message=f"m{at}", child=random_.choice((None, "c")), started=at
-        )
-        event = decide_task(task, random_.choice((Start(at, child=random_.choice((None, "c"))), Retry(at), ending)))
+        child = random_.choice((None, "child"))
+        ending = Finish(at, random_.choice(sorted(FINAL)), message=f"m{at}", child=child, started=at)
+        event = decide_task(task, random_.choice((Start(at, child=child), Retry(at), ending)))
         tasks[task.step.key] = evolve_task(task, event)
         return event
     except InvalidTransition:

@@ -40,7 +40,7 @@ class Openings:
 
     @staticmethod
     def settled(journal: Journal, after: int, count: int) -> list[Stored]:
-        """Records behind a position, once there are so many to read: a journal may hold back what others may precede."""
+        """Records behind a position, once there are so many: a journal may hold back what others may still precede."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             found = journal.read(after, 100_000)

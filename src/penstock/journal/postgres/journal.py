@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from penstock.core.errors import JournalError, SequenceConflict
-from penstock.core.events import Record, encode_event, stored_name
+from penstock.core.events import Record, stored_name
 from penstock.core.model import LogLine
 from penstock.journal.postgres import server
 from penstock.journal.postgres.failures import Refused, journal_error
@@ -18,17 +18,18 @@ from penstock.journal.postgres.statements import (
     Batch,
     append_sql,
     batches,
+    body_of,
     log_arrays,
     write_logs_sql,
 )
 from penstock.journal.sql import CURSOR, TABLES, SqlJournal, log_row, move_cursor_sql
-from penstock.journal.text import encodable_records, storable_lines, storable_values
+from penstock.journal.text import encodable_records, indexable_values, storable_lines, storable_values
 from penstock.journal.versions import HEAD, POSTGRES_SCHEMA
 
 T = TypeVar("T")
 
 _UNIQUE = "23505"
-_NOT_TEXT = "22021"
+_NOT_STORABLE = ("22021", "54000")
 _VACUUM_SECONDS = 3600.0
 
 
@@ -80,7 +81,7 @@ class PostgresJournal(SqlJournal):
             if again is None:
                 raise
         except Refused as error:
-            if again is None or error.sqlstate != _NOT_TEXT:
+            if again is None or error.sqlstate not in _NOT_STORABLE:
                 raise journal_error(error, self.location) from error
         return self._guarded(again)
 
@@ -97,7 +98,7 @@ class PostgresJournal(SqlJournal):
 
         def cleaned() -> None:
             clean = encodable_records(records)
-            parts = batches(run_id, expected_seq, clean, storable_lines(logs), storable_values)
+            parts = batches(run_id, expected_seq, clean, storable_lines(logs), indexable_values)
             self._append(run_id, expected_seq, clean, list(parts))
 
         self._guarded(plain, cleaned)
@@ -213,7 +214,7 @@ def _is_there(session: Session, run_id: str, after: int, records: Sequence[Recor
     """The append whose answer was lost had been committed: these very records follow."""
     sql = "SELECT type, version, at, body::text, data FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
     found = rows_of(session.query(sql, (run_id, after, len(records)), deadline))
-    ours = [(*stored_name(event), event.at, encode_event(event).decode(), data) for event, data in records]
+    ours = [(*stored_name(event), event.at, body_of(event).decode(), data) for event, data in records]
     return found == ours
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from penstock.core.events import Record, encode_event, stored_name
+from penstock.core.events import Event, Record, UnknownEvent, encode_event, stored_name
 from penstock.core.model import LogLine
 from penstock.journal.projections import PROJECTIONS, RUN_COLUMNS, TASK_COLUMNS
 
@@ -48,6 +48,7 @@ _ENCODERS: dict[str, Callable[[Any], bytes]] = {
 }
 
 Value = bytes | None
+Clean = Callable[[Sequence[str], Any], Any]
 
 
 class Shape(NamedTuple):
@@ -73,6 +74,11 @@ class Batch(NamedTuple):
     values: list[Value]
 
 
+def body_of(event: Event) -> bytes:
+    """An event as it is stored; one of another version as it was."""
+    return encode_event(event.body if isinstance(event, UnknownEvent) else event)
+
+
 def _kind(column: str) -> str:
     return _KINDS.get(column, "text")
 
@@ -87,7 +93,11 @@ _LOG_ENCODERS = _encoders(LOG_COLUMNS)
 
 
 def batches(
-    run_id: str, expected: int, records: Sequence[Record], logs: Sequence[LogLine], clean: Callable[[Any], Any] = tuple
+    run_id: str,
+    expected: int,
+    records: Sequence[Record],
+    logs: Sequence[LogLine],
+    clean: Clean = lambda columns, values: values,
 ) -> Iterator[Batch]:
     """The statements of an append: nearly always one; very large appends are cut into several.
 
@@ -96,13 +106,15 @@ def batches(
         expected: its last record.
         records: what to append.
         logs: log lines to write with it.
-        clean: makes column values storable.
+        clean: makes the values of columns storable.
     """
     run: dict[str, Any] = {}
     for event, _ in records:
         projection = PROJECTIONS.get(type(event))
         if projection is not None and projection.table == "runs":
-            run.update(zip(projection.columns, clean(projection.values(run_id, event)), strict=True))
+            run.update(
+                zip(projection.columns, clean(projection.columns, projection.values(run_id, event)), strict=True)
+            )
     if len(run) < len(RUN_COLUMNS):
         run.pop("id", None)
     done = 0
@@ -132,18 +144,18 @@ def _batch(
     records: Sequence[Record],
     run: dict[str, Any],
     logs: Sequence[LogLine],
-    clean: Callable[[Any], Any],
+    clean: Clean,
 ) -> Batch:
     several = len(records) > 1 or done > 0
     events: list[tuple[Value, ...]] = []
     tasks: dict[str, list[Value]] = {}
     for event, data in records:
         name, version = stored_name(event)
-        events.append((name.encode(), _int4(version), _int8(event.at), encode_event(event), data))
+        events.append((name.encode(), _int4(version), _int8(event.at), body_of(event), data))
         projection = PROJECTIONS.get(type(event))
         if projection is not None and projection.table == "task_runs":
             # One statement changes a row once, and the last event of a step says it all.
-            values = clean(projection.values(run_id, event))
+            values = clean(projection.columns, projection.values(run_id, event))
             tasks[values[1]] = _encoded(_TASK_ENCODERS, values[1:])
     values = [run_id.encode(), _int8(expected + done)]
     values += [_int8(done), *_arrays(EVENT_COLUMNS, events)] if several else events[0]
