@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def describe(folder: Path) -> dict[str, str | int | float]:
-    """Return cores, memory, kernel, Python, and the file system that holds a folder."""
+    """Return cores, memory, kernel, Python, the file system of a folder, and how busy the machine is already."""
     return {
         "cores": os.cpu_count() or 0,
         "processor": _processor(),
@@ -15,6 +15,7 @@ def describe(folder: Path) -> dict[str, str | int | float]:
         "kernel": platform.release(),
         "filesystem": _filesystem(folder.resolve()),
         "python": platform.python_version(),
+        "load_at_start": round(os.getloadavg()[0], 2),
     }
 
 

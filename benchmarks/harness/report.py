@@ -72,7 +72,7 @@ def _machines(results: Results) -> str:
         words = (
             f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, "
             f"{machine['system']} {machine['kernel']}, {machine['filesystem']}, Python {machine['python']}; "
-            f"{result['date']}, rounds: {result['rounds']}{warning}"
+            f"load {machine['load_at_start']} before the start; {result['date']}, rounds: {result['rounds']}{warning}"
         )
         described.setdefault(words, []).append(topic)
     lines += [f"- {', '.join(topics)}: {words}" for words, topics in described.items()]

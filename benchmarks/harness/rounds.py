@@ -83,7 +83,7 @@ class _Rounds:
         took = sample.get("wall_seconds", 0.0) + sample.get("settle_seconds", 0.0)
         if took > self.session.job_limit and number + 1 < self.count:
             why = f"the run and its records took {duration(took)}, {limit}"
-            self.table.note(row.contender, f"measured {len(row.samples)} times only{tasks}: {why}")
+            self.table.note(row.contender, f"measured in {len(row.samples)} of {self.count} rounds{tasks}: {why}")
             return False
         return True
 

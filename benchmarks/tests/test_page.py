@@ -22,6 +22,7 @@ MACHINE = {
     "kernel": "6",
     "filesystem": "ext4",
     "python": "3.12.1",
+    "load_at_start": 0.1,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shlex
 import shutil
@@ -28,6 +29,8 @@ STYLED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 def main() -> None:
     """Tell the story from the API to the files."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # the names are from all over the world, terminals are not
     os.chdir(PROJECT)
     os.environ["no_proxy"] = "127.0.0.1"
     with FlakyApi() as api:
@@ -41,7 +44,7 @@ def main() -> None:
     show_files(folder)
     show_balance(folder)
     show_top_authors(folder)
-    show_next_steps(run)
+    show_next_steps(run, folder)
 
 
 def show_source(api: FlakyApi) -> None:
@@ -119,19 +122,24 @@ def show_top_authors(folder: Path) -> None:
         print("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def show_next_steps(run: Run) -> None:
+def show_next_steps(run: Run, folder: Path) -> None:
     """Commands that work when they are copied."""
     heading("What to try next" if STARTED_IN == PROJECT else f"What to try next, in {PROJECT}")
-    command, target = penstock(), shown(EXAMPLE / "flow.py")
+    command, flow, api = penstock(), f"{shown(EXAMPLE / 'flow.py')}:users_posts", shown(EXAMPLE / "flaky_api.py")
     run_id = run.id[-8:]
-    for text, line in [
+    for text, *lines in [
         ("every step of this run, with its attempts", f"{command} runs show {run_id}"),
         ("what it logged", f"{command} runs logs {run_id}"),
         ("the analytics once more: nothing is fetched again", f"{command} runs fork {run_id} --from user_activity"),
-        ("the parameters of the flow", f"{command} flows show {target}:users_posts"),
-        ("the same API again, to run the pipeline against", f"{python()} {shown(EXAMPLE / 'flaky_api.py')}"),
+        ("the parameters of the flow", f"{command} flows show {flow}"),
+        ("the same API again, to try things on from another terminal", f"{python()} {api}"),
+        (
+            "there: press Ctrl-C while it fetches, then go on where it stopped",
+            f"{command} run {flow} --param base_url=http://127.0.0.1:8808 --param output_dir={shown(folder)}",
+            f"{command} runs resume last",
+        ),
     ]:
-        print(f"  {dim('# ' + text)}\n  {line}\n")
+        print("\n  ".join([f"  {dim('# ' + text)}", *lines]), end="\n\n")
     print(f"  The code is in {shown(EXAMPLE)}: flow.py first, it fits on a screen.")
 
 

@@ -87,8 +87,8 @@ def fetch(url: str) -> bytes:
         raise ApiError(f"{told}; is base_url right?") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        told = getattr(reason, "strerror", None) or reason
-        raise ApiUnavailable(f"{url} could not be read: {told}") from None
+        why = getattr(reason, "strerror", None) or reason
+        raise ApiUnavailable(f"{url} could not be read: {why}") from None
 
 
 def check(url: str) -> None:

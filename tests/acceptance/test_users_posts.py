@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.acceptance.json_api import JsonApi, Reply, closed_port, serving
 from tests.acceptance.users_posts import FILES, FLOW, ROOT, Table, cells, cli_command, contents, only_run, python
 
 from penstock import Penstock
+from penstock.core.events import TaskCompleted
 from penstock.core.model import RunFilter
 
 pytestmark = pytest.mark.acceptance
@@ -30,6 +32,13 @@ Cells = tuple[Any, ...]
 @pytest.fixture(autouse=True)
 def own_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def instance(penstock_home: Path) -> Iterator[Penstock]:
+    """To look into the journal of the processes that the test starts."""
+    with closing(Penstock()) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -204,27 +213,27 @@ def test_a_bad_api_ends_in_a_clear_error_and_leaves_the_files_alone(case: str, t
     assert api.hits["/users"] == requests
 
 
-def test_a_server_that_is_down_is_asked_four_times(tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_asked_four_times(instance: Penstock, tmp_path: Path) -> None:
     with closed_port() as port:
         done = python(FLOW, f"http://127.0.0.1:{port}", tmp_path / "out")
     assert done.returncode == 1
     assert "could not be read: Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
     assert contents(tmp_path / "out") == {}
-    run, instance = only_run()
+    run = only_run(instance)
     assert run.state == "Failed"
     attempts = {step.task: step.attempt for step in instance.journal.task_runs(run.id)}
     assert attempts == {"prepare_folder": 1, "fetch_users": 4, "fetch_posts": 4}
 
 
-def test_failures_that_pass_are_retried_until_the_answer_is_whole(tmp_path: Path) -> None:
+def test_failures_that_pass_are_retried_until_the_answer_is_whole(instance: Penstock, tmp_path: Path) -> None:
     users = [Reply("", 503), Reply(hang_up=True), Reply(USERS, cut_after=9), Reply(USERS)]
     posts = [Reply("", 429), Reply("", 302, location="/moved")]
     with serving({"/users": users, "/posts": posts, "/moved": [Reply(POSTS)]}) as api:
         done = python(*cli_command(api.url, tmp_path / "out"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(contents(tmp_path / "out")) == sorted(FILES)
-    run, instance = only_run()
+    run = only_run(instance)
     attempts = {step.task: step.attempt for step in instance.journal.task_runs(run.id) if step.attempt > 1}
     assert attempts == {"fetch_users": 4, "fetch_posts": 2}
 
@@ -278,11 +287,12 @@ flow(base_url=url, output_dir=folder)
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("point", ["half written", "written", "moved", "recorded"])
-def test_killed_in_an_export_and_resumed_no_step_is_repeated(api: JsonApi, tmp_path: Path, point: str) -> None:
+def test_killed_in_an_export_and_resumed_no_step_is_repeated(
+    instance: Penstock, api: JsonApi, tmp_path: Path, point: str
+) -> None:
     whole = tmp_path / "whole"
     assert python(FLOW, api.url, whole).returncode == 0
-    instance = Penstock()
-    (reference,) = instance.journal.runs(RunFilter())
+    reference = only_run(instance)
     api.hits.clear()
 
     folder = tmp_path / "out"
@@ -305,7 +315,8 @@ def test_killed_in_an_export_and_resumed_no_step_is_repeated(api: JsonApi, tmp_p
         reference.id: "Completed",
         run.id: "Completed",
     }
-    ends = [stored.event.step.key for stored in instance.journal.load(run.id) if stored.event.stored == "TaskCompleted"]
+    events = [stored.event for stored in instance.journal.load(run.id)]
+    ends = [event.step.key for event in events if isinstance(event, TaskCompleted)]
     assert len(ends) == len(set(ends)) == len(instance.journal.task_runs(reference.id))
     logged = [line.message for line in instance.journal.logs(run.id)]
     assert sum("users.csv" in line for line in logged) == 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +35,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
     settings = Settings(home=str(tmp_path_factory.mktemp("home")), log_console=False)
     try:
         modules = SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-        with Penstock(settings, journal=MemoryJournal()).activate():
+        with closing(Penstock(settings, journal=MemoryJournal())) as engine, engine.activate():
             yield modules
     finally:
         sys.path.remove(str(EXAMPLE))
@@ -137,7 +139,7 @@ def test_users_are_flattened_mended_and_put_in_order(example: SimpleNamespace) -
 
 
 def test_users_that_cannot_be_used_are_counted_by_reason(example: SimpleNamespace) -> None:
-    raw = [user(name="first"), user(id="1"), user(id=1.0), user(id=None), {}, None, [], "text", user(id=2)]
+    raw: list[Any] = [user(name="first"), user(id="1"), user(id=1.0), user(id=None), {}, None, [], "text", user(id=2)]
     batch = example.transforms.clean_users(raw)
     assert [(row["id"], row["name"]) for row in batch["rows"]] == [(1, "first"), (2, "Ada")]
     assert batch["received"] == 9
@@ -251,13 +253,13 @@ def test_what_a_spreadsheet_would_execute_is_defused(example: SimpleNamespace, c
 
 
 def test_a_file_holds_exactly_the_rows(example: SimpleNamespace, tmp_path: Path) -> None:
-    names = ['say "hi", all', "line\nbreak", "tab\there", "Ünï €", "👩\u200d💻", ";", " padded ", ""]
+    names = ['say "hi", all', "line\nbreak", "tab\there", "Ünï €", "👩\u200d💻", ";", " padded ", "", "=1+1"]
     batch = example.transforms.clean_users([user()])
     rows = [{**batch["rows"][0], "id": number, "name": name} for number, name in enumerate(names)]
     path = example.exports.write_csv(str(tmp_path), "users.csv", rows)
     with open(path, encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
-    assert [row["name"] for row in read] == names
+    assert [row["name"] for row in read] == [*names[:-1], "'=1+1"]
     assert [row["id"] for row in read] == [str(number) for number in range(len(names))]
     assert [found.name for found in tmp_path.iterdir()] == ["users.csv"]
 
@@ -273,6 +275,21 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(
     with pytest.raises(example.exports.NotWritable, match=r"users\.csv cannot be written: No space left on device"):
         example.exports.write_csv(str(tmp_path), "users.csv", example.transforms.clean_users([user()])["rows"])
     assert {found.name: found.read_text() for found in tmp_path.iterdir()} == {"users.csv": "old"}
+
+
+def test_the_readme_tells_every_column_and_every_metric(example: SimpleNamespace) -> None:
+    pages = (EXAMPLE / "README.md").read_text(encoding="utf-8").split("\n**")
+    for name, columns in example.exports.COLUMNS.items():
+        (page,) = [page for page in pages if page.startswith(f"{name}**")]
+        if name != "summary.csv":
+            rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+            assert re.findall(r"`(\w+)`", " ".join(rows)) == columns
+    empty = example.transforms.clean_users([])
+    told = set(re.findall(r"^\| (.*?) \|", page, re.MULTILINE))
+    for row in example.analytics.summarize(empty, example.transforms.enrich_posts(empty, empty), []):
+        metric = row["metric"]
+        shared = re.sub(r"^(users|posts)_set_aside_", "..._set_aside_", metric)
+        assert any(f"`{word}`" in cell for cell in told for word in (metric, shared)), metric
 
 
 # --------------------------------------------------------------------------------------------------- sources
@@ -301,7 +318,7 @@ def test_a_server_that_says_nothing_is_given_up_on(example: SimpleNamespace, mon
     monkeypatch.setattr(example.sources, "SOCKET_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     never = threading.Event()
-    with serving({"/users": [Reply([], wait_for=never)]}) as api:
+    with serving({"/users": [Reply(wait_for=never, hang_up=True)]}) as api:
         try:
             with pytest.raises(example.sources.ApiUnavailable, match="timed out"):
                 example.sources.fetch_users.with_options(retries=0)(api.url)

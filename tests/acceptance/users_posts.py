@@ -37,7 +37,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
-def only_run() -> tuple[Run, Penstock]:
-    instance = Penstock()
+def only_run(instance: Penstock) -> Run:
     (run,) = instance.journal.runs(RunFilter())
-    return run, instance
+    return run

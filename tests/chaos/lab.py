@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -47,6 +49,41 @@ class Worker(NamedTuple):
     def signal(self, number: int) -> None:
         """Send it a signal."""
         os.kill(self.pid, number)
+
+    def until_stopped(self) -> None:
+        """Wait until SIGSTOP has stopped it."""
+        until(lambda: state_of_process(self.pid) in ("T", None), "the process stops")
+        assert state_of_process(self.pid) == "T", "the process ended before it was stopped"
+
+
+def state_of_process(pid: int) -> str | None:
+    """R, S, T (stopped), ...; None when it is gone or only waits to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state in "ZX" else state
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = HANGS_AFTER) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
+        time.sleep(0.005)
+
+
+class Gate:
+    """Lets many processes go at the same moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self._handle = open(path, "w")  # noqa: SIM115 - closing it is what opens the gate
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+
+    def open(self) -> None:
+        """Let them go."""
+        self._handle.close()
 
 
 class Lab:

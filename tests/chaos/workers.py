@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from penstock.app import Penstock, Settings, open_journal
+from penstock.core import ids
 from penstock.core.ports import Journal
 from penstock.testing.faults import Fault, FaultyJournal, kill_process, stop_process
 from tests.chaos import shapes
@@ -57,3 +59,40 @@ def resume(store: dict[str, Any], run_id: str, fault: list[Any] | None = None) -
     """Resume a run, its flow found by what is recorded."""
     with opened(store, fault) as app:
         return finished(app.resume(run_id))
+
+
+def run_at_the_gate(
+    store: dict[str, Any], gate: str, shape: str, where: str, names: list[str]
+) -> list[Any]:
+    """Wait for the gate to open, then open the journal and run a flow many times."""
+    wait_at(gate)
+    with opened(store):
+        return [finished(shapes.SHAPES[shape].flow(where, name)) for name in names]
+
+
+def resume_at_the_gate(store: dict[str, Any], gate: str, run_id: str) -> Any:
+    """Resume a run when the gate opens."""
+    with opened(store) as app:
+        wait_at(gate)
+        return finished(app.resume(run_id))
+
+
+def open_at_the_gate(store: dict[str, Any], gate: str) -> int:
+    """Open the journal when the gate opens."""
+    wait_at(gate)
+    with opened(store) as app:
+        return int(app.journal.status()["runs"])
+
+
+def run_elsewhere(
+    store: dict[str, Any], shape: str, where: str, name: str, fault: list[Any] | None = None
+) -> Any:
+    """Run a flow as if on another machine: only the lease tells others whether this process lives."""
+    ids._host = lambda: "another-machine/00000000"
+    return run(store, shape, where, name, fault)
+
+
+def wait_at(gate: str) -> None:
+    """Wait until the gate is unlocked."""
+    with open(gate) as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)

@@ -14,10 +14,11 @@ _NAMES = rf"\b(?:{'|'.join(ids._ADJECTIVES)})-(?:{'|'.join(ids._NOUNS)})\b"
 _ALIKE = (
     (re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]"), ""),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<id>"),
+    (re.compile(r"\b[0-9a-f]{8}\b"), "<id>"),
     (re.compile(_NAMES), "<name>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|\+00:00)?"), "<time>"),
     (re.compile(r"\b\d\d?:\d\d(?::\d\d)?(?:\.\d+)?\b"), "<time>"),
-    (re.compile(r"\b\d+(?:\.\d+)? ?(?:us|µs|ms|s|seconds)\b"), "<duration>"),
+    (re.compile(r"<?\b\d+(?:\.\d+)? ?(?:us|µs|ms|s)\b(?! ago)"), "<duration>"),
     (re.compile(r"[─━═]+"), "─"),
     (re.compile(r"[ \t]+"), " "),
 )

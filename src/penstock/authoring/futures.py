@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from penstock.core.context import worker
 from penstock.core.states import Pending, State, StateType
 
 R = TypeVar("R")
@@ -21,7 +22,7 @@ class PenstockFuture(Generic[R]):
         key: the step's key in its run.
     """
 
-    __slots__ = ("_callbacks", "_done", "_help", "_lock", "_state", "key", "task_run_id")
+    __slots__ = ("_callbacks", "_done", "_lock", "_started", "_state", "key", "task_run_id")
 
     def __init__(self, task_run_id: str, key: str) -> None:
         self.task_run_id = task_run_id
@@ -30,13 +31,15 @@ class PenstockFuture(Generic[R]):
         self._done: threading.Event | None = None
         self._callbacks: list[Callable[[PenstockFuture[R]], Any]] = []
         self._state: State | None = None
-        self._help: Callable[[], None] | None = None
+        self._started = False
 
     @property
     def state(self) -> State:
         """The final state; Pending or Running before the end."""
         state = self._state
-        return state if state is not None else State(StateType.RUNNING) if self._help is None else Pending()
+        if state is not None:
+            return state
+        return State(StateType.RUNNING) if self._started else Pending()
 
     def done(self) -> bool:
         """True when the task has ended."""
@@ -46,14 +49,19 @@ class PenstockFuture(Generic[R]):
         """Wait until the task has ended, or until `timeout` seconds have passed. Raises nothing."""
         if self._state is not None:
             return
-        help_out = self._help
-        if help_out is not None:
-            help_out()
         with self._lock:
             if self.done():
                 return
             done = self._done = self._done or threading.Event()
-        done.wait(timeout)
+        seat = getattr(worker, "seat", None)
+        if seat is None:
+            done.wait(timeout)
+            return
+        seat.leave()
+        try:
+            done.wait(timeout)
+        finally:
+            seat.rejoin(at_once=not done.is_set())
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """Wait for the value.
@@ -93,10 +101,16 @@ class PenstockFuture(Generic[R]):
                 loop.call_soon_threadsafe(ended.set)
 
         self.add_done_callback(wake)
+        seat = getattr(worker, "seat", None)
+        if seat is not None:
+            seat.leave()
         try:
             await asyncio.wait_for(ended.wait(), timeout)
         except TimeoutError:
             return
+        finally:
+            if seat is not None:
+                seat.rejoin(at_once=True)
 
     async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """`result()` for async code."""
@@ -112,7 +126,6 @@ class PenstockFuture(Generic[R]):
             if self._state is not None:
                 return
             self._state = state
-            self._help = None
             callbacks, self._callbacks = self._callbacks, []
             done = self._done
         if done is not None:
@@ -120,9 +133,9 @@ class PenstockFuture(Generic[R]):
         for callback in callbacks:
             callback(self)
 
-    def assist(self, help_out: Callable[[], None] | None) -> None:
-        """For the engine: what a waiting worker may do meanwhile (None once the task runs)."""
-        self._help = help_out
+    def begin(self) -> None:
+        """For the engine: the task runs."""
+        self._started = True
 
     def __repr__(self) -> str:
         return f"<future {self.key} {self.state.name}>"
@@ -181,12 +194,24 @@ def as_completed(futures: Iterable[PenstockFuture[R]], timeout: float | None = N
     deadline = None if timeout is None else time.monotonic() + timeout
     for future in waiting:
         future.add_done_callback(ended.put)
-    for future in waiting:
-        if future._help is not None:
-            future._help()
     for index in range(len(waiting)):
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            yield ended.get(timeout=left)
+            future = _next(ended, left)
         except queue.Empty:
             raise TimeoutError(f"{len(waiting) - index} of {len(waiting)} futures have not ended in time.") from None
+        yield future
+
+
+def _next(ended: queue.SimpleQueue[PenstockFuture[R]], timeout: float | None) -> PenstockFuture[R]:
+    seat = getattr(worker, "seat", None)
+    if seat is None or not ended.empty():
+        return ended.get(timeout=timeout)
+    seat.leave()
+    came = False
+    try:
+        future = ended.get(timeout=timeout)
+        came = True
+    finally:
+        seat.rejoin(at_once=not came)
+    return future

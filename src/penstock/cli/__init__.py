@@ -9,6 +9,6 @@ __all__ = ["main"]
 
 def main() -> None:
     """The `penstock` command; ends the process with its exit code."""
-    from penstock.cli.root import call  # noqa: PLC0415 - `import penstock.cli` stays light
+    from penstock.cli.root import call
 
     sys.exit(call(sys.argv[1:]))

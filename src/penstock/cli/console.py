@@ -39,8 +39,8 @@ _GLYPHS = {
     "Scheduled": "○",
 }
 _ASCII = {
-    "✓": "+", "✗": "x", "■": "-", "●": "*", "↻": "~", "‖": "=", "○": ".", "…": "...", "·": "-", "—": "-", "›": ">",
-    "├": "|", "└": "`", "│": "|", "━": "#", "─": "-", "→": "->", "×": "x",
+    "✓": "+", "✗": "x", "■": "-", "●": "*", "↻": "~", "‖": "=", "○": ".", "…": "...", "·": "-", "—": "-",
+    "├": "|", "└": "`", "│": "|", "━": "#", "─": "-", "→": "->",
 }  # fmt: skip
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -103,7 +103,7 @@ _consoles: dict[bool, Console] = {}
 def console(stderr: bool = False) -> Console:
     """The terminal (or file) people read."""
     if stderr not in _consoles:
-        from rich.console import Console  # noqa: PLC0415
+        from rich.console import Console
 
         made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
         if not made.is_terminal:
@@ -120,7 +120,7 @@ def width() -> int:
 
 def text(*parts: str | tuple[str, str] | Text) -> Text:
     """A rich Text of plain and (text, style) parts. Nothing in it is read as markup."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     made = Text()
     for part in parts:
@@ -172,7 +172,7 @@ def answer_in_json() -> None:
 
 def write_json(value: Any) -> None:
     """Write one JSON document to stdout."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     data = msgspec.json.format(msgspec.json.encode(value), indent=2)
     out = _answers[0] if _answers else sys.stdout
@@ -182,7 +182,7 @@ def write_json(value: Any) -> None:
 
 def write_json_line(value: Any) -> None:
     """Write one line of JSON Lines to stdout."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 

@@ -117,7 +117,7 @@ class Lines:
 
     def _tell(self, run_id: str, event: Event) -> None:
         node = self._progress.runs.get(run_id)
-        where = "" if node is None or run_id == self._progress.root_id else f"{clean(node.flow)} › "
+        where = "" if node is None or run_id == self._progress.root_id else f"{clean(node.flow)} · "
         if isinstance(event, TaskEvent):
             self._tell_step(run_id, where, event)
         elif isinstance(event, RunCreated) and not event.parent_id:
@@ -191,9 +191,9 @@ class LiveTree:
 
     def start(self) -> None:
         """Begin to draw."""
-        from rich.live import Live  # noqa: PLC0415
+        from rich.live import Live
 
-        from penstock.cli.console import console  # noqa: PLC0415
+        from penstock.cli.console import console
 
         self._live = Live(console=console(), auto_refresh=False, transient=True, vertical_overflow="crop")
         self._live.start()
@@ -212,14 +212,14 @@ class LiveTree:
         finally:
             self._live.stop()
         self._progress.catch_up()
-        from penstock.cli.tree import Tree  # noqa: PLC0415
+        from penstock.cli.tree import Tree
 
         out = self._live.console
         height = max(out.height * 2, 60)
         out.print(Tree(self._progress, now_us(), moving=False).draw(out.width, height), soft_wrap=True)
 
     def _keep_drawing(self) -> None:
-        from penstock.cli.tree import Tree  # noqa: PLC0415
+        from penstock.cli.tree import Tree
 
         while not self._stopping.wait(_TICK_SECONDS):
             self._progress.catch_up()
@@ -234,7 +234,7 @@ class LiveTree:
         count = len(self._said)
         if not count:
             return
-        from penstock.cli.console import text  # noqa: PLC0415
+        from penstock.cli.console import text
 
         lines: list[Text] = []
         skipped = max(count - _MOST_LINES, 0)
@@ -249,7 +249,7 @@ class LiveTree:
 
 def said_lines(line: Said) -> list[Text]:
     """A log line in colours; the lines of a longer message are put below each other."""
-    from penstock.cli.console import text  # noqa: PLC0415
+    from penstock.cli.console import text
 
     first, *more = clean_lines(line.message)
     style = LEVEL_COLOURS.get(line.level, "default")
@@ -285,11 +285,11 @@ def display_for(progress: Progress, *, quiet: bool) -> Display:
     if quiet:
         return Silence(progress)
     if sys.stdout.isatty():
-        from penstock.cli.console import console  # noqa: PLC0415
+        from penstock.cli.console import console
 
         if not console().is_dumb_terminal:
             return LiveTree(progress)
     return Lines(progress)
 
 
-__all__ = ["Call", "Display", "LiveTree", "Lines", "Said", "SaidHandler", "Silence", "display_for", "said_lines"]
+__all__ = ["Call", "Display", "Lines", "LiveTree", "Said", "SaidHandler", "Silence", "display_for", "said_lines"]

@@ -18,7 +18,7 @@ from penstock.cli.display import Display, SaidHandler, display_for
 from penstock.cli.progress import Progress
 from penstock.cli.summary import outcome_record, write_summary
 from penstock.core.errors import PenstockError
-from penstock.core.model import Run
+from penstock.core.model import Run, RunFilter
 from penstock.core.states import State
 
 COMPLETED, FAILED, CANCELLED, INTERRUPTED, TERMINATED = 0, 1, 3, 130, 143
@@ -61,7 +61,7 @@ def execute(
     """
     progress = Progress(resumed.id if resumed is not None else None)
     if resumed is not None:
-        progress.preload(resumed, app.journal.task_runs(resumed.id))
+        _preload(app, progress, resumed)
     display = display_for(progress, quiet=quiet or as_json)
     app.engine.observe(display.take)
     with _said(display, wanted=load_settings().log_console and not (quiet or as_json)):
@@ -90,11 +90,19 @@ def _sum_up(app: Penstock, progress: Progress, ended: Ended, *, quiet: bool, as_
     return code
 
 
+def _preload(app: Penstock, progress: Progress, run: Run) -> None:
+    """What is on record of a run that goes on, and of its subflows that have not ended."""
+    progress.restore(run, app.journal.task_runs(run.id), goes_on=True)
+    for child in app.journal.runs(RunFilter(parent_id=run.id, limit=1000)):
+        if not child.ended:
+            _preload(app, progress, child)
+
+
 def _to_the_end(start: Callable[[], Any]) -> Ended:
     try:
         answer = start()
         if inspect.iscoroutine(answer):
-            import asyncio  # noqa: PLC0415 - only for async flows
+            import asyncio
 
             answer = asyncio.run(answer)
         return Ended(answer)

@@ -155,9 +155,7 @@ def _unknown(signature: inspect.Signature, values: dict[str, Any]) -> Mistakes:
     if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
         return []
     known = ", ".join(signature.parameters) or "none"
-    return [
-        (name, f"no such parameter (there are: {known})") for name in values if name not in signature.parameters
-    ]
+    return [(name, f"no such parameter (there are: {known})") for name in values if name not in signature.parameters]
 
 
 def _missing(signature: inspect.Signature, values: dict[str, Any], wrong: set[str]) -> Mistakes:
@@ -213,7 +211,7 @@ def read_file(file: Path) -> dict[str, Any]:
     kind = file.suffix.lower()
     try:
         if kind == ".toml":
-            import tomllib  # noqa: PLC0415
+            import tomllib
 
             found: Any = tomllib.loads(data.decode())
         elif kind in (".yaml", ".yml"):

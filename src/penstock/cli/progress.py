@@ -44,6 +44,7 @@ _ENDS: dict[type[Event], str] = {
     TaskCrashed: "Crashed",
     TaskStopped: "Cancelled",
 }
+_BAD = ("Failed", "Crashed", "Cancelled")
 SINGLE = 3
 """A task that is called more often than that in one place is shown as one line with counts."""
 
@@ -244,7 +245,7 @@ class Progress:
             call.state, call.again_at = "Running", None
         elif isinstance(event, TaskRetrying):
             call.state, call.again_at = "Retrying", event.at + int(event.delay * 1_000_000)
-            call.message = _told(event.error)
+            call.message = told_of(event.error)
             group.retries += 1
             self.retries += 1
         elif isinstance(event, TaskEnded):
@@ -252,7 +253,7 @@ class Progress:
 
     def _ended(self, node: Node, group: Group, call: Call, event: TaskEnded) -> None:
         call.state, call.ended, call.again_at = _ENDS[type(event)], event.at, None
-        call.message = _told(event.error) or event.message
+        call.message = told_of(event.error) or event.message
         group.open.pop(call.key, None)
         group.counts[call.state] = group.counts.get(call.state, 0) + 1
         self.counts[call.state] = self.counts.get(call.state, 0) + 1
@@ -264,30 +265,56 @@ class Progress:
             if call.child is not None:
                 self.runs.pop(call.child, None)
 
-    def preload(self, run: Run, steps: Iterable[TaskRun]) -> None:
-        """Steps that are on record already: they will not be executed again, so no event tells of them."""
+    def restore(self, run: Run, steps: Iterable[TaskRun], *, goes_on: bool, state: str = "Pending") -> None:
+        """Take in what is on record.
+
+        Args:
+            run: the run.
+            steps: its steps, callers before what they called.
+            goes_on: the run is about to be executed; only completed steps count, for no event will tell of them.
+            state: to show for the run.
+        """
         node = self.runs[run.id] = Node(run.id, run.flow, run.name, run.parent_id)
-        node.attempt = max(run.attempt, 1)
-        for step in steps:
-            if step.state != "Completed":
-                continue
-            above = node.calls.get(step.parent) if step.parent else None
-            if step.parent and above is None:
-                continue
-            groups = above.groups if above is not None else node.groups
-            group = groups.setdefault(step.task, Group(step.task))
-            call = Call(step.key, step.name)
-            call.state, call.kept, call.child = "Completed", True, step.child_id
-            call.started, call.ended, call.attempt = step.started_at, step.ended_at, step.attempt
-            group.counts["Completed"] = group.counts.get("Completed", 0) + 1
+        node.attempt, node.state = max(run.attempt, 1), state
+        if not goes_on:
+            node.started, node.ended = run.started_at, run.ended_at
+        for step in sorted(steps, key=lambda found: found.key.count("/")):
+            if step.state == "Completed" or not goes_on:
+                self._restore_step(node, step, goes_on)
+
+    def _restore_step(self, node: Node, step: TaskRun, goes_on: bool) -> None:
+        above = node.calls.get(step.parent) if step.parent else None
+        if step.parent and above is None:
+            return
+        groups = above.groups if above is not None else node.groups
+        group = groups.setdefault(step.task, Group(step.task))
+        call = Call(step.key, step.name)
+        call.state, call.kept, call.child = step.state, goes_on, step.child_id
+        call.started, call.ended, call.attempt = step.started_at, step.ended_at, step.attempt
+        if step.message and step.state != "Completed":
+            call.message = step.message.removeprefix("Task run encountered an exception ").split("\n")[0]
+        if call.ended is None and node.state == "Crashed":
+            call.state, call.message = "Crashed", "it was running when the process ended"
+        if not goes_on:
+            group.started = min(filter(None, [group.started, call.started]), default=None)
+            group.ended = max(filter(None, [group.ended, call.ended]), default=None)
+            group.retries += call.attempt - 1
+        if call.state in ("Running", "Retrying"):
+            group.open[call.key] = call
+        else:
+            group.counts[call.state] = group.counts.get(call.state, 0) + 1
+        if call.state in _BAD and len(group.failed) < SINGLE:
+            group.failed.append(call)
+        if goes_on:
             group.kept += 1
             self.kept += 1
-            if len(group.calls) <= SINGLE:
-                group.calls.append(call)
-                node.calls[step.key] = call
+        if len(group.calls) <= SINGLE or not goes_on:
+            group.calls.append(call)
+            node.calls[step.key] = call
 
 
-def _told(error: ErrorInfo | None) -> str | None:
+def told_of(error: ErrorInfo | None) -> str | None:
+    """An error in one line."""
     if error is None:
         return None
     first = error.text.strip().split("\n")[0]

@@ -54,7 +54,7 @@ app = typer.Typer(cls=Root, rich_markup_mode=None, pretty_exceptions_enable=Fals
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from penstock.cli.version import penstock_version  # noqa: PLC0415
+        from penstock.cli.version import penstock_version
 
         print(penstock_version())
         raise typer.Exit(0)

@@ -31,7 +31,7 @@ PARAM = typer.Option(
         "penstock run flow.py  # the only flow of a file",
         "penstock run flow.py:nightly -p day=2026-01-31  # one of several, with a parameter",
         "penstock run shop.flows:nightly --params-file nightly.toml  # of a module",
-        "penstock run flow.py -p 'cities=[\"Oslo\", \"Rome\"]' --tag trial  # a list; a tag to find it by",
+        'penstock run flow.py -p \'cities=["Oslo", "Rome"]\' --tag trial  # a list; a tag to find it by',
         "penstock run flow.py --json | jq .run.state  # for scripts",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.cli.console import Parts, clean, clean_lines, colour, counted, fitting, glyph, width, write_parts
-from penstock.cli.progress import Progress
+from penstock.cli.progress import Progress, told_of
 from penstock.cli.records import error_record, run_record
 from penstock.cli.session import short
 from penstock.cli.units import duration
@@ -55,7 +55,8 @@ def _returned(state: State | None) -> list[Parts]:
     if state is None or state.type is not StateType.COMPLETED or state.data is None:
         return []
     value = state.data
-    told = clean(repr(shown(value)) if not isinstance(value, (str, State)) else shown(str(value)))
+    short_form = shown(value)
+    told = clean(short_form if isinstance(short_form, str) else repr(short_form))
     room = min(width(), 200) - 12
     return [[("  returned ", _DIM), (told if len(told) <= room else told[: room - 1] + fitting("…"), "")]]
 
@@ -78,23 +79,31 @@ def _next(progress: Progress, word: str, run_id: str) -> list[Parts]:
     ways = []
     if word != "Completed":
         ways.append((f"penstock runs resume {run_id}", "go on from the steps that completed"))
-        step = _first_bad(progress)
-        if step is not None and word == "Failed":
+        step = _culprit(progress) if word == "Failed" else None
+        if step is not None:
             ways.append((f"penstock runs fork {run_id} --from {step}", "a new run, from that step on"))
     ways.append((f"penstock runs show {run_id}", "every step"))
     ways.append((f"penstock runs logs {run_id}", "what was logged"))
+    return [[], *advice(ways)]
+
+
+def advice(ways: list[tuple[str, str]]) -> list[Parts]:
+    """Commands to type next, and what they do where there is room to say so."""
     longest = max(len(command) for command, _ in ways)
-    return [[], *([("  " + command.ljust(longest + 2), "cyan"), (told, _DIM)] for command, told in ways)]
+    told = max(len(note) for _, note in ways) + longest + 4 <= width()
+    return [[("  " + command.ljust(longest + 2), "cyan"), (note if told else "", _DIM)] for command, note in ways]
 
 
-def _first_bad(progress: Progress) -> str | None:
-    """The first top-level step that did not complete, where its name can be typed."""
+def _culprit(progress: Progress) -> str | None:
+    """The top-level step whose error became the run's, where its name can be typed."""
     root = progress.root
-    groups = root.groups.values() if root is not None else ()
-    for group in groups:
+    if root is None or root.error is None:
+        return None
+    told = told_of(root.error)
+    for group in root.groups.values():
         for call in group.failed:
             key = call.key.split("~")[0]
-            if key.isprintable() and not set(key) & set(" '\"\\$`&|;<>()"):
+            if call.message == told and key.isprintable() and not set(key) & set(" '\"\\$`&|;<>()*?[]{}!"):
                 return key
     return None
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _WIDEST = 96
 _LONGEST_NAME = 26
-_BAR = 20
 
 
 class Line(NamedTuple):
@@ -39,24 +38,29 @@ class Tree:
     Args:
         progress: what is known of it.
         now: the time, in microseconds.
-        moving: signs of running steps turn.
+        moving: it is being executed here: signs of running steps turn.
+        collapse: show many calls of one task as one line.
     """
 
-    def __init__(self, progress: Progress, now: int, moving: bool) -> None:
+    def __init__(self, progress: Progress, now: int, moving: bool, collapse: bool = True) -> None:
         self._progress = progress
         self._now = now
         self._moving = moving
+        self._collapse = collapse
+        self._bar = 20
 
-    def draw(self, width: int, height: int | None = None) -> Text:
+    def draw(self, width: int, height: int | None = None, *, title: bool = True) -> Text:
         """The tree, as wide and high as there is room.
 
         Args:
             width: columns of the terminal.
             height: rows there are, or None for any number.
+            title: begin with a line for the run itself.
         """
         root = self._progress.root
         if root is None:
             return text()
+        self._bar = 20 if width >= 64 else 8
         lines = [self._title(root), *self._steps(root, "")]
         left_out = 0
         if height is not None and len(lines) > height:
@@ -65,8 +69,8 @@ class Tree:
         column = min(_LONGEST_NAME, max([line.name.cell_len + len(line.guide) for line in lines[1:]], default=0))
         drawn = [_laid_out(line, column if place else 0, room) for place, line in enumerate(lines)]
         if left_out:
-            drawn.append(text((fitting(f"  … and {left_out} more lines"), "bright_black")))
-        return text("\n").join(drawn)
+            drawn.insert(1, text((fitting(f"│ … {left_out} more lines"), "bright_black")))
+        return text("\n").join(drawn if title else drawn[1:])
 
     def _title(self, node: Node) -> Line:
         name = text((clean(node.flow or node.id), "bold"))
@@ -87,19 +91,26 @@ class Tree:
 
     def _groups(self, groups: dict[str, Group], guide: str) -> list[Line]:
         items: list[Group | Call] = []
+        several: set[str] = set()
         for group in list(groups.values()):
-            items += [group] if group.collapsed else group.calls
+            items += [group] if group.collapsed and self._collapse else group.calls
+            several |= {call.key for call in group.calls} if len(group.calls) > 1 else set()
         lines: list[Line] = []
         for place, item in enumerate(items):
             last = place == len(items) - 1
             branch = guide + fitting("└ " if last else "├ ")
             below = guide + ("  " if last else fitting("│ "))
-            lines += self._group(item, branch, below) if isinstance(item, Group) else self._call(item, branch, below)
+            if isinstance(item, Group):
+                lines += self._group(item, branch, below)
+            else:
+                lines += self._call(item, branch, below, item.key in several)
         return lines
 
-    def _call(self, call: Call, guide: str, below: str) -> list[Line]:
+    def _call(self, call: Call, guide: str, below: str, numbered: bool) -> list[Line]:
         child = self._progress.runs.get(call.child) if call.child else None
         name = text(clean(call.name))
+        if numbered:
+            name.append("#" + call.key.rpartition("#")[2], style="bright_black")
         detail = self._call_detail(call)
         if child is not None:
             if child.name:
@@ -130,7 +141,9 @@ class Tree:
         if group.total > group.begun and not group.open:
             state = "Pending"
         name = text(clean(group.task))
-        took = duration((self._now if group.open else group.ended or self._now) - group.started) if group.started else ""
+        took = (
+            duration((self._now if group.open else group.ended or self._now) - group.started) if group.started else ""
+        )
         kept = group.kept and group.kept == group.begun and not group.open
         lines = [Line(guide, self._sign(state, bool(kept)), name, self._counts(group), took, bool(group.open))]
         for place, call in enumerate(group.failed):
@@ -149,10 +162,10 @@ class Tree:
         total = max(group.total, group.begun)
         made = text()
         if group.open and group.spread:
-            made.append_text(_bar(group.done, group.counts.get("Completed", 0), total))
+            made.append_text(_bar(self._bar, group.done, group.counts.get("Completed", 0), total))
             made.append(f" {group.done:,}/{total:,}")
         else:
-            made.append(fitting(f"{group.done:,} ×") if not group.open else f"{group.done:,} done")
+            made.append(f"{group.done:,} {'done' if group.open else 'calls'}")
         for state in ("Failed", "Crashed", "Cancelled"):
             if group.counts.get(state):
                 made.append(f"  {group.counts[state]:,} {state.lower()}", style=colour(state))
@@ -176,18 +189,18 @@ class Tree:
     def _took(self, item: Call | Node) -> str:
         if item.started is None or (isinstance(item, Call) and item.kept):
             return ""
-        if item.ended is None and not self._moving:
+        if item.ended is None and item.state not in ("Running", "Retrying"):
             return ""
         return duration((item.ended or self._now) - item.started)
 
 
-def _bar(done: int, well: int, total: int) -> Text:
-    filled = _BAR * done // total
-    green = _BAR * well // total
+def _bar(columns: int, done: int, well: int, total: int) -> Text:
+    filled = columns * done // total
+    green = columns * well // total
     return text(
         (fitting("━") * green, "green"),
         (fitting("━") * (filled - green), "red"),
-        (fitting("─") * (_BAR - filled), "bright_black"),
+        (fitting("─") * (columns - filled), "bright_black"),
     )
 
 

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 def penstock_version() -> str:
     """The installed release."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - costs as much as all the rest
+    from importlib.metadata import PackageNotFoundError, version
 
     try:
         return version("penstock")
@@ -24,9 +24,7 @@ def penstock_version() -> str:
         return "0+source"
 
 
-@app.command(
-    cls=Command, epilog=examples("penstock version", "penstock version --json  # for scripts and bug reports")
-)
+@app.command(cls=Command, epilog=examples("penstock version", "penstock version --json  # for scripts and bug reports"))
 def version(json: Annotated[bool, JSON] = False) -> None:
     """Show the versions of Penstock, Python and SQLite."""
     found = {

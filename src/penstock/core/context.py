@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -43,6 +44,9 @@ class Scope:
         self.calls.clear()
         self.ordinal = 0
 
+
+worker = threading.local()
+"""On a worker thread of a task runner, `worker.seat` is the runner: whoever waits, leaves the seat meanwhile."""
 
 current_scope: ContextVar[Scope | None] = ContextVar("penstock_scope", default=None)
 current_tags: ContextVar[frozenset[str]] = ContextVar("penstock_tags", default=frozenset())

@@ -144,10 +144,6 @@ class TaskRunner(ABC):
     def submit(self, job: Callable[[], None]) -> None:
         """Run the job soon, on a worker of its own. Never blocks."""
 
-    @abstractmethod
-    def helps(self) -> bool:
-        """True when the calling thread is one of this runner's workers, so that it may run a job while it waits."""
-
     elsewhere = False
     """Functions are executed by `invoke`, not in the worker thread itself."""
 

@@ -1,8 +1,7 @@
-"""Submitted steps: queued when what they need has ended, claimed once, settled always."""
+"""Submitted steps: queued when what they need has ended, executed once, settled always."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextvars import copy_context
 from typing import Any
@@ -13,19 +12,17 @@ from penstock.core.states import State, StateType
 from penstock.engine.arguments import futures_in
 from penstock.engine.outcome import adrive, drive
 from penstock.engine.tasks import StepCall, aborted_message, recorded_state, run_task
-
-_loops = threading.local()
+from penstock.engine.threads import loop_runner
 
 
 class Job:
     """One submitted step."""
 
-    __slots__ = ("_claim", "_context", "_waiting", "call", "future")
+    __slots__ = ("_context", "_waiting", "call", "future")
 
     def __init__(self, call: StepCall, future: PenstockFuture[Any]) -> None:
         self.call = call
         self.future = future
-        self._claim = threading.Lock()
         self._context = copy_context()
         self._waiting = 0
 
@@ -50,32 +47,18 @@ class Job:
             future.add_done_callback(one_less)
 
     def _ready(self) -> None:
-        self.future.assist(self._help)
         self.call.live.ensure_runner().submit(self)
 
-    def _help(self) -> None:
-        if not self.call.live.runner.helps():
-            return
-        asyncio = sys.modules.get("asyncio")
-        if asyncio is not None and asyncio._get_running_loop() is not None:
-            helper = threading.Thread(target=self, daemon=True)
-            helper.start()
-            helper.join()
-        else:
-            self()
-
     def __call__(self) -> None:
-        """Execute, unless somebody else has claimed it."""
-        if not self._claim.acquire(blocking=False):
-            return
-        self.future.assist(None)
+        """Execute."""
+        self.future.begin()
         self._context.run(self._execute)
 
     def _execute(self) -> None:
         call = self.call
         try:
             if call.task.isasync and call.invoke is None:
-                state = _loop_runner().run(adrive(run_task(call)))
+                state = loop_runner().run(adrive(run_task(call)))
             else:
                 state = drive(run_task(call))
         except Interruption as error:
@@ -86,15 +69,6 @@ class Job:
         self.future.settle(state)
 
 
-def _loop_runner() -> Any:
-    runner = getattr(_loops, "runner", None)
-    if runner is None:
-        import asyncio
-
-        runner = _loops.runner = asyncio.Runner()
-    return runner
-
-
 def submit(call: StepCall) -> PenstockFuture[Any]:
     """A future for this step: settled already when its end is on record, queued otherwise."""
     live = call.live
@@ -103,14 +77,9 @@ def submit(call: StepCall) -> PenstockFuture[Any]:
     if isinstance(known, State):
         future.settle(known)
         return future
-    future.assist(_nothing)
     live.pending.add(future)
     runner = live.ensure_runner()
     if runner.elsewhere:
         call.invoke = runner.invoke
     Job(call, future).enqueue()
     return future
-
-
-def _nothing() -> None:
-    """A waiter cannot help yet: the step waits for others itself."""

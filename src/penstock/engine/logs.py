@@ -14,6 +14,7 @@ from typing import Any
 from penstock.core.context import current_scope
 from penstock.core.errors import MissingContextError
 from penstock.core.model import LogLine
+from penstock.engine.failures import text_of, type_name
 
 _LONGEST = 100_000
 _runs = logging.getLogger("penstock.run")
@@ -33,7 +34,8 @@ class JournalHandler(logging.Handler):
         try:
             message = self.format(record)
         except Exception as error:
-            message = f"{record.msg!r} could not be formatted with {record.args!r}: {error!r}"
+            said = record.msg if isinstance(record.msg, str) else f"a {type(record.msg).__name__}"
+            message = f"{said!r} could not be formatted with its arguments: {type_name(error)}: {text_of(error)}"
         if len(message) > _LONGEST:
             message = f"{message[:_LONGEST]}... ({len(message):,} characters)"
         message = message.encode("utf-8", "backslashreplace").decode()

@@ -8,19 +8,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from penstock.core.context import worker
 from penstock.core.errors import AuthoringError, Interruption, RunCancelled
 from penstock.core.ports import TaskRunner
 from penstock.engine.deadlines import raise_in_thread
 
 DEFAULT_WORKERS = 64
-_here = threading.local()
 
 
 class ThreadPoolTaskRunner(TaskRunner):
     """Runs submitted tasks on threads, made when they are needed.
 
-    A worker that waits for another task's future runs queued tasks meanwhile, so that nested submissions cannot
-    deadlock however small the pool is.
+    A task that waits for another one gives up its place meanwhile, so that nested submissions cannot deadlock however
+    small the pool is, and no more than `max_workers` ever work at once.
 
     Args:
         max_workers: how many tasks run at once at most.
@@ -31,10 +31,15 @@ class ThreadPoolTaskRunner(TaskRunner):
             raise AuthoringError(f"max_workers must be a whole number from 1, and is {max_workers!r}.")
         self.max_workers = max_workers or DEFAULT_WORKERS
         self._jobs: deque[Callable[[], None]] = deque()
-        self._ready = threading.Condition(threading.Lock())
-        self._threads: list[threading.Thread] = []
-        self._busy: set[int] = set()
+        lock = threading.Lock()
+        self._work_to_do = threading.Condition(lock)
+        self._place_free = threading.Condition(lock)
+        self._threads = 0
         self._idle = 0
+        self._working = 0
+        self._waiting = 0
+        self._returning = 0
+        self._busy: set[int] = set()
         self._stopping = False
 
     def duplicate(self) -> TaskRunner:
@@ -47,48 +52,93 @@ class ThreadPoolTaskRunner(TaskRunner):
 
     def submit(self, job: Callable[[], None]) -> None:
         """See `TaskRunner.submit`."""
-        with self._ready:
+        with self._work_to_do:
             self._jobs.append(job)
-            if self._idle >= len(self._jobs):
-                self._ready.notify()
-                return
-            if len(self._threads) >= self.max_workers:
-                return
-            thread = threading.Thread(target=self._work, name=f"penstock-{len(self._threads) + 1}", daemon=True)
-            self._threads.append(thread)
-        thread.start()
+            self._find_worker()
+
+    def _find_worker(self) -> None:
+        if self._idle >= len(self._jobs):
+            self._work_to_do.notify()
+        elif self._threads - self._waiting < self.max_workers:
+            self._threads += 1
+            threading.Thread(target=self._live, name=f"penstock-{self._threads}", daemon=True).start()
+
+    def _live(self) -> None:
+        worker.seat = self
+        try:
+            with contextlib.suppress(Interruption):  # sent to stop a task that has just ended by itself
+                self._work()
+        finally:
+            loops = getattr(worker, "loops", None)
+            if loops is not None:
+                loops.close()
 
     def _work(self) -> None:
-        _here.runner = self
         me = threading.get_ident()
-        with contextlib.suppress(Interruption):  # sent to stop a task that has just ended by itself
-            while True:
-                with self._ready:
-                    self._busy.discard(me)
-                    while not self._jobs:
-                        if self._stopping:
-                            return
-                        self._idle += 1
-                        self._ready.wait()
-                        self._idle -= 1
-                    job = self._jobs.popleft()
-                    self._busy.add(me)
+        while True:
+            with self._work_to_do:
+                while not self._jobs or self._working + self._returning >= self.max_workers:
+                    if self._stopping:
+                        self._threads -= 1
+                        return
+                    self._idle += 1
+                    self._work_to_do.wait()
+                    self._idle -= 1
+                job = self._jobs.popleft()
+                self._working += 1
+                self._busy.add(me)
+            try:
                 job()
+            finally:
+                with self._work_to_do:
+                    self._working -= 1
+                    self._busy.discard(me)
+                    if self._returning:
+                        self._place_free.notify()
 
-    def helps(self) -> bool:
-        """See `TaskRunner.helps`."""
-        return getattr(_here, "runner", None) is self
+    def leave(self) -> None:
+        """The calling worker waits for something: another one may work in its place."""
+        with self._work_to_do:
+            self._working -= 1
+            self._waiting += 1
+            if self._returning:
+                self._place_free.notify()
+            elif self._jobs:
+                self._find_worker()
+
+    def rejoin(self, *, at_once: bool = False) -> None:
+        """The calling worker goes on as soon as there is a place.
+
+        At once where that must not wait: on an event loop, and when the patience for what it waited for has run out.
+        """
+        with self._place_free:
+            self._returning += 1
+            while self._working >= self.max_workers and not at_once and not self._stopping:
+                self._place_free.wait()
+            self._returning -= 1
+            self._waiting -= 1
+            self._working += 1
 
     def stop(self, kill: bool = False) -> None:
         """See `TaskRunner.stop`."""
-        with self._ready:
+        with self._work_to_do:
             self._stopping = True
-            self._ready.notify_all()
-            self._threads = []
+            self._work_to_do.notify_all()
+            self._place_free.notify_all()
             if kill:
+                self._jobs.clear()
                 for ident in self._busy:
                     raise_in_thread(ident, RunCancelled)
-            self._busy = set()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(max_workers={self.max_workers})"
+
+
+def loop_runner() -> Any:
+    """The event loop of the calling worker thread."""
+    runner = getattr(worker, "loops", None)
+    if runner is None:
+        import asyncio
+
+        runner = worker.loops = asyncio.Runner()
+    return runner

@@ -121,8 +121,6 @@ class FileResultStore(ResultStore):
             import cloudpickle
 
             return "cloudpickle", cloudpickle.dumps(value, protocol=5)
-        except RecursionError as error:
-            raise ResultNotSaved(f"A value of type {type(value).__name__} is nested too deeply to save.") from error
         except Exception as error:
             raise ResultNotSaved(
                 f"A value of type {type(value).__name__} cannot be saved: {type(error).__name__}: {error}",
@@ -237,7 +235,7 @@ def _load_bytes(serializer: str, data: bytes) -> Any:
     if serializer in ("pickle", "cloudpickle"):
         return pickle.loads(data)
     if serializer == "arrow.polars":
-        return require("polars", "data").read_ipc(io.BytesIO(data), memory_map=False)
+        return require("polars", "data").read_ipc(io.BytesIO(data))
     if serializer in ("arrow.pandas", "arrow.table"):
         table = require("pyarrow", "data").ipc.open_file(data).read_all()
         return table.to_pandas() if serializer == "arrow.pandas" else table

@@ -82,6 +82,7 @@ class SqliteJournal(SqlJournal):
             ignore.write_text("*\n")
 
     def _connect(self, full: bool, wait_seconds: float) -> sqlite3.Connection:
+        check_header(self.path)
         connection = sqlite3.connect(
             self.path, timeout=wait_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -255,6 +256,21 @@ class SqliteJournal(SqlJournal):
         if self._pid == os.getpid():
             with self._lock:
                 self._connection.close()
+
+
+def check_header(path: Path) -> None:
+    """Refuse what is no database: SQLite takes a file of a few bytes for an empty one, and overwrites it.
+
+    Raises:
+        JournalCorrupt: it was not touched.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+    except FileNotFoundError:
+        return
+    if start and start != b"SQLite format 3\0":
+        raise JournalCorrupt(f"{path} is not a journal. It was not touched.")
 
 
 def _conflict(run_id: str, expected_seq: int) -> SequenceConflict:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from penstock.core.errors import JournalCorrupt
-from penstock.journal.sqlite import journal_error, translated
+from penstock.journal.sqlite import check_header, journal_error, translated
 from penstock.journal.versions import HEAD, check_known
 
 _WAIT_SECONDS = 60.0
@@ -59,6 +59,7 @@ def _migrate_sqlite(path: Path, revision: str, down: bool) -> Upgrade:
     connect = partial(sqlite3.connect, path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     with translated(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        check_header(path)
         try:
             found = migrations.bring(connect, "sqlite", revision, partial(_check, str(path)), down=down)
         except migrations.DBAPIError as error:

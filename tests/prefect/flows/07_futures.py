@@ -92,8 +92,8 @@ def impatient():
         fact("result with a limit", "TimeoutError")
     try:
         list(as_completed([future], timeout=0.01))
-    except TimeoutError as error:
-        fact("as_completed with a limit", str(error))
+    except TimeoutError:
+        fact("as_completed with a limit", "TimeoutError")
     fact("a limit below zero", wait=raised(wait, [quick], timeout=-1))
     release.set()
     fact("in the end", future.result())
@@ -113,5 +113,8 @@ if __name__ == "__main__":
     for made in (results, passed_on, waiting, impatient):
         made()
     fact("callback", callbacks())
-    fact("submit outside a flow", raised(double.submit, 1))
-    fact("map outside a flow", raised(double.map, [1]))
+    for name, call in (("submit", lambda: double.submit(1)), ("map", lambda: double.map([1]))):
+        try:
+            call()
+        except RuntimeError:
+            fact(f"{name} outside a flow", "RuntimeError")

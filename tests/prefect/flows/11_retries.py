@@ -76,7 +76,6 @@ def retrying():
 
 
 WRONG = {
-    "too many delays": {"retries": 60, "retry_delay_seconds": [1] * 51},
     "jitter below zero": {"retry_jitter_factor": -1},
     "condition that cannot be called": {"retry_condition_fn": "always"},
 }

@@ -68,14 +68,14 @@ def default_flow_name() -> list[str]:
 def inside():
     """Names of task runs in a flow."""
     day = datetime.date(2024, 2, 29)
-    fact("default task run name", re.sub(r"-[0-9a-z]+$", "-#", run_name()))
-    fact("with a name of its own", re.sub(r"-[0-9a-z]+$", "-#", spaced()))
+    fact("default task run names begin with the task's", run_name().startswith("run_name"))
+    fact("so with a name of its own", spaced().startswith("Load Cargo"))
     fact("template", loaded(Ship("Vega"), day))
     fact("template, submitted", loaded.submit(Ship("Lyra"), day, count=12).result())
     fact("template, mapped", crate_name.map([1, 2, 3]).result())
     fact("template with a future", crate_name(crate_name.submit("x")))
     fact("with_options", crate_name.with_options(task_run_name="box-{crate}")(9))
-    fact("unknown field", raised(wrong_template, 1))
+    fact("unknown field", raised(wrong_template, 1) is not None)
 
 
 if __name__ == "__main__":
@@ -86,9 +86,7 @@ if __name__ == "__main__":
     fact("default flow name", name)
     fact("default flow run name is two words", re.fullmatch(r"[a-z]+-[a-z]+", run) is not None)
     fact("flow template", [harbour_day("Kiel", "2024-05-01"), harbour_day("Oslo", datetime.date(2024, 5, 2), berths=9)])
-    fact("unknown field in a flow", raised(wrong_flow_template, "Kiel"))
+    fact("unknown field in a flow", raised(wrong_flow_template, "Kiel") is not None)
     fact("name by with_options", harbour_day.with_options(name="Harbour Night").name)
-    fact("lambda", [task(lambda: 1).name, flow(lambda: 1).name])
-    fact("refused name", raised(lambda: flow(name="a/b")(lambda: 1)) is not None)
     fact("refused run name", raised(lambda: flow(flow_run_name=3)(lambda: 1)) is not None)
     fact("refused task run name", raised(lambda: task(task_run_name=3)(lambda: 1)) is not None)

@@ -47,6 +47,14 @@ def passes_arguments(channel: str) -> object:
 
 
 @flow
+def same_state() -> bool:
+    """The hook gets the state that the caller gets."""
+    got = []
+    given = work.with_options(on_failure=[lambda task, task_run, state: got.append(state)])(True, return_state=True)
+    return got == [given]
+
+
+@flow
 def kinds():
     """All kinds of hooks, in one list."""
     return work.with_options(on_completion=[notify_async, broken, Counter()])()
@@ -71,6 +79,7 @@ def tried(name: str, call, *args, **kwargs) -> None:
 
 if __name__ == "__main__":
     tried("arguments", passes_arguments, "#ops")
+    tried("state", same_state)
     tried("kinds", kinds)
     tried("of a flow", flow_kinds, return_state=True)
     fact("hooks not in a list", raised(lambda: task(on_failure=broken)(work.fn)) is not None)

@@ -53,7 +53,7 @@ def outer_default(number: int = 3):
 
 
 if __name__ == "__main__":
-    fact("all kinds", packing("1", "2", 3, key="5", other="6"))
+    fact("all kinds", packing("1", "2", 3, key="5", other=6))
     fact("defaults", packing(1))
     fact("by position only", positional("1", second="2"))
     fact("tasks", calls())

@@ -1,6 +1,7 @@
 """What flows and tasks know of themselves, and with_options."""
 
 import asyncio
+import inspect
 
 from facts import fact
 from prefect import Flow, Task, flow, task
@@ -61,5 +62,7 @@ if __name__ == "__main__":
     fact("changed flow", of_flow(as_flow.with_options(name="Depot", retries=0, description="Less", log_prints=True)))
     fact("the flow itself is as it was", of_flow(as_flow)["name"])
     fact("functions", [as_task.fn(5), as_flow.fn(6), as_task.fn is sort_mail, asyncio.run(task(sort_mail_async).fn())])
+    fact("persist_result", [task(persist_result=True)(sort_mail)(11), flow(persist_result=True)(sort_mail)(12)])
+    fact("signatures", [str(inspect.signature(as_task)), str(inspect.signature(as_flow))])
     fact("they run", [as_task(7), changed(8), as_flow(9), as_flow.with_options(name="Depot")(10)])
     fact("decorator without parentheses", [task(sort_mail)(), task()(sort_mail)(), flow()(sort_mail)()])
