@@ -5,6 +5,8 @@ A command's examples are its epilog: one a line, `command  # what it does`.
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -20,8 +22,32 @@ def examples(*lines: str) -> str:
     return "\n".join(lines)
 
 
+def _converted(param: Any, process: Any, ctx: Any, value: Any) -> Any:
+    """What typer's `process_value` gives, without pydantic, whose import takes longer than most commands.
+
+    Only a value that needs more than its text (a number) or that is missing is left to typer.
+    """
+    kind = param.type_descriptor.annotation
+    if value is None or value in ((), []):
+        if param.required:
+            return process(ctx, value)
+        return param.callback(ctx, param, value) if param.callback is not None else value
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is str or kind == list[str] or (kind is not bool and not isinstance(value, str)):
+        return value
+    return process(ctx, value)
+
+
 class Command(TyperCommand):
     """A command whose help is written our way."""
+
+    def __init__(self, name: str | None, **attributes: Any) -> None:
+        super().__init__(name, **attributes)
+        for param in self.params:
+            if hasattr(param, "type_descriptor"):
+                convert = partial(_converted, param, param.process_value)
+                param.process_value = convert  # type: ignore[method-assign]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to stdout."""

@@ -9,7 +9,7 @@ from penstock.core.errors import Interruption, TaskTimedOut
 from penstock.core.events import ErrorInfo
 
 _TEXT, _TRACE = 20_000, 60_000
-_OWN = ("/penstock/engine/", "/penstock/authoring/", "\\penstock\\engine\\", "\\penstock\\authoring\\")
+_OWN = ("/penstock/engine/", "/penstock/authoring/", "/penstock/core/")
 
 
 def type_name(error: BaseException) -> str:

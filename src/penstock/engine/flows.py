@@ -175,6 +175,14 @@ def _again(live: LiveRun, state: State) -> Path[None]:
     flow, recorder, engine = live.flow, live.recorder, live.engine
     delay = delay_before(live.attempt, flow.retry_delay_seconds, None)
     info = error_info(state.data)[0] if isinstance(state.data, BaseException) else None
+    engine_logger().warning(
+        "The flow %s failed in attempt %d of %d (%s); next attempt in %g s.",
+        flow.name,
+        live.attempt,
+        flow.retries + 1,
+        state.message,
+        delay,
+    )
     yield Commit(live.remote, recorder.command, (Retry(now_us(), delay, info), None))
     if delay > 0:
         yield Sleep(delay, live.interrupted)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 _LONGEST = 200
+_SPEAKING = ("pathlib", "datetime", "decimal", "uuid")  # their str() says all that there is to say
 
 
 def shown_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def shown(value: Any, depth: int = 3) -> Any:
     if depth and kind is dict and len(value) <= 20:
         return {str(key): shown(item, depth - 1) for key, item in value.items()}
     try:
-        text = repr(value)
+        text = str(value) if kind.__module__ in _SPEAKING else repr(value)
     except Exception:
         text = f"<{kind.__name__}>"
     return shown(text)

@@ -218,6 +218,14 @@ def _retry(call: StepCall, call_scope: Scope, state: TaskState, outcome: State, 
     error = outcome.data if isinstance(outcome.data, BaseException) else None
     info = error_info(error)[0] if error is not None else None
     event = decide_task(state, Retry(now_us(), delay, info))
+    engine_logger().warning(
+        "%s failed in attempt %d of %d (%s); next attempt in %g s.",
+        state.step.name,
+        state.attempt,
+        call.task.retries + 1,
+        outcome.message,
+        round(delay, 3),
+    )
     state = yield Commit(live.remote, live.recorder.record, state, event)
     if call_scope.ordinal:
         replay = live.replay = live.replay or Replay(strict=False)
