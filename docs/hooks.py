@@ -1,19 +1,21 @@
 """What mkdocs is told when it builds this site; and the tables that are made from other files.
 
-python docs/hooks.py          writes the tables of from-prefect.md anew from tests/prefect/features.toml
+python docs/hooks.py          writes these tables anew: from-prefect.md from the list of Prefect's features,
+                              cli.md from the command line itself
 python docs/hooks.py --check  only tells whether they are up to date
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGE = DOCS / "from-prefect.md"
 FEATURES = DOCS.parent / "tests" / "prefect" / "features.toml"
 _HEADS = {"same": "note", "differs": "how it differs", "not yet": "instead"}
 _NOT_MEASURED = """# Benchmarks
@@ -31,14 +33,56 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
-def table(rows: list[dict[str, Any]], status: str) -> str:
-    """The features of one status as a Markdown table."""
-    lines = [f"| feature | in Prefect | {_HEADS[status]} |", "|---|---|---|"]
-    for row in rows:
-        if row["status"] == status:
-            cells = (row["feature"], _code(row["prefect"]), row["note"])
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
+def feature_tables() -> dict[str, str]:
+    """Prefect's features, a table for each status."""
+    rows = tomllib.loads(FEATURES.read_text(encoding="utf-8"))["feature"]
+    made = {}
+    for status, head in _HEADS.items():
+        cells = [(row["feature"], _code(row["prefect"]), row["note"]) for row in rows if row["status"] == status]
+        made[status] = _table(("feature", "in Prefect", head), cells)
+    return made
+
+
+def command_tables() -> dict[str, str]:
+    """How each command is called, and what it takes."""
+    made = {}
+    for name, command in _commands():
+        usage = " ".join(["penstock", name, *command.collect_usage_pieces(_context(command))]).replace("  ", " ")
+        cells = [(f"`{names}`", told) for names, told in _parameters(command)]
+        made[name] = f"`{usage}`\n\n{_table(('', ''), cells)}" if cells else f"`{usage}`"
+    return made
+
+
+def _commands() -> Iterator[tuple[str, Any]]:
+    import typer
+    from penstock.cli.root import app
+
+    root = typer.main.get_command(app)
+    for name in root.list_commands(None):  # type: ignore[attr-defined, arg-type]
+        command = importlib.import_module(f"penstock.cli.{name}").command
+        below = getattr(command, "commands", None)
+        if below is None:
+            yield name, command
+        else:
+            yield from ((f"{name} {each}", found) for each, found in below.items())
+
+
+def _context(command: Any) -> Any:
+    return command.context_class(command)
+
+
+def _parameters(command: Any) -> Iterator[tuple[str, str]]:
+    for param in command.params:
+        names = ", ".join([*sorted(param.opts, key=len), *param.secondary_opts])
+        if param.param_type_name == "argument":
+            names = (param.metavar or param.name).strip("{}")
+        elif param.metavar and not param.is_flag:
+            names += f" {param.metavar}"
+        told = " ".join((param.help or "").split())
+        default = param.get_default(_context(command), call=False)
+        if param.show_default and default not in (None, False, "", [], ()):
+            told += f" Default: {default}."
+        yield names, told
 
 
 def _code(names: str) -> str:
@@ -55,28 +99,33 @@ def _one(words: str) -> str:
     return f"`{first}` {rest}" if re.search(r"[@._(]", first) else words
 
 
-def with_tables(page: str, features: str) -> str:
-    """The page with its tables made anew. Each stands between two comments that name its status."""
-    rows = tomllib.loads(features)["feature"]
-    for status in _HEADS:
-        begin, end = f"<!-- table: {status} -->", f"<!-- end: {status} -->"
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def with_tables(name: str, page: str, tables: dict[str, str]) -> str:
+    """The page with its tables made anew. Each stands between two comments that name it."""
+    for title, table in tables.items():
+        begin, end = f"<!-- table: {title} -->", f"<!-- end: {title} -->"
         before, found, rest = page.partition(begin)
         _, closed, after = rest.partition(end)
         if not found or not closed:
-            raise SystemExit(f"{PAGE.name} has no place for the table {status!r}")
-        page = f"{before}{begin}\n\n{table(rows, status)}\n\n{end}{after}"
+            raise SystemExit(f"docs/{name} has no place for the table {title!r}: add {begin} and {end}")
+        page = f"{before}{begin}\n\n{table}\n\n{end}{after}"
     return page
 
 
 def main() -> None:
-    """Write the page, or check it."""
-    page = PAGE.read_text(encoding="utf-8")
-    made = with_tables(page, FEATURES.read_text(encoding="utf-8"))
-    if "--check" in sys.argv[1:]:
-        if made != page:
-            raise SystemExit("docs/from-prefect.md is not up to date: run python docs/hooks.py")
-        return
-    PAGE.write_text(made, encoding="utf-8")
+    """Write the tables, or check them."""
+    for name, make in (("from-prefect.md", feature_tables), ("cli.md", command_tables)):
+        path = DOCS / name
+        page = path.read_text(encoding="utf-8")
+        made = with_tables(name, page, make())
+        if "--check" not in sys.argv[1:]:
+            path.write_text(made, encoding="utf-8")
+        elif made != page:
+            raise SystemExit(f"docs/{name} is not up to date: run python docs/hooks.py")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib
 import inspect
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from penstock.app import Penstock, Settings, open_journal
 from penstock.core import ids
 from penstock.core.ports import Journal
+from penstock.engine.recovery import cancel
 from penstock.testing.faults import Fault, FaultyJournal, kill_process, stop_process
 from tests.chaos import shapes
 
@@ -96,3 +99,25 @@ def wait_at(gate: str) -> None:
     """Wait until the gate is unlocked."""
     with open(gate) as handle:
         fcntl.flock(handle, fcntl.LOCK_SH)
+
+
+def trouble(store: dict[str, Any], flow: str, where: str, **more: Any) -> Any:
+    """Run one of the flows that make trouble."""
+    with opened(store):
+        return finished(getattr(importlib.import_module("tests.chaos.trouble"), flow)(where, **more))
+
+
+def trouble_in_thread(store: dict[str, Any], flow: str, where: str) -> Any:
+    """The same in a thread that is not the main one."""
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(trouble(store, flow, where)))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def cancel_at_the_gate(store: dict[str, Any], gate: str, run_id: str) -> str:
+    """Cancel a run when the gate opens."""
+    journal = open_journal(settings_of(store))
+    wait_at(gate)
+    return cancel(journal, run_id, grace_seconds=20).state

@@ -52,3 +52,15 @@ def open_at_once(path: str, gate: Any, answers: Any) -> None:
         journal.close()
     except BaseException:
         answers.put(traceback.format_exc())
+
+
+def open_postgres_at_once(url: str, gate: Any, answers: Any) -> None:
+    from penstock.journal.postgres import PostgresJournal
+
+    try:
+        gate.wait()
+        journal = PostgresJournal(url)
+        answers.put(begin_run(journal))
+        journal.close()
+    except BaseException:
+        answers.put(traceback.format_exc())

@@ -114,8 +114,7 @@ def console(stderr: bool = False) -> Console:
 
 def width() -> int:
     """Columns to write in; where nobody looks, lines are as long as they need to be."""
-    out = console()
-    return out.width if out.is_terminal else 100_000
+    return console().width if sys.stdout.isatty() else 100_000
 
 
 def text(*parts: str | tuple[str, str] | Text) -> Text:

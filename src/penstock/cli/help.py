@@ -25,7 +25,7 @@ def examples(*lines: str) -> str:
 def _converted(param: Any, process: Any, ctx: Any, value: Any) -> Any:
     """What typer's `process_value` gives, without pydantic, whose import takes longer than most commands.
 
-    Only a value that needs more than its text (a number) or that is missing is left to typer.
+    What is missing or wrong is left to typer, which says so.
     """
     kind = param.type_descriptor.annotation
     if value is None or value in ((), []):
@@ -34,20 +34,34 @@ def _converted(param: Any, process: Any, ctx: Any, value: Any) -> Any:
         return param.callback(ctx, param, value) if param.callback is not None else value
     if kind is Path and isinstance(value, str):
         return Path(value)
+    if kind in (int, float) and isinstance(value, str) and _is_good(value, kind, param.min, param.max):
+        return kind(value)
     if kind is str or kind == list[str] or (kind is not bool and not isinstance(value, str)):
         return value
     return process(ctx, value)
 
 
+def _is_good(value: str, kind: type[int] | type[float], least: float | None, most: float | None) -> bool:
+    try:
+        number = kind(value)
+    except ValueError:
+        return False
+    return (least is None or number >= least) and (most is None or number <= most)
+
+
+def _convert_quickly(command: TyperCommand | TyperGroup, ctx: Any) -> None:
+    for param in command.get_params(ctx):
+        if hasattr(param, "type_descriptor") and "process_value" not in vars(param):
+            param.process_value = partial(_converted, param, param.process_value)  # type: ignore[method-assign]
+
+
 class Command(TyperCommand):
     """A command whose help is written our way."""
 
-    def __init__(self, name: str | None, **attributes: Any) -> None:
-        super().__init__(name, **attributes)
-        for param in self.params:
-            if hasattr(param, "type_descriptor"):
-                convert = partial(_converted, param, param.process_value)
-                param.process_value = convert  # type: ignore[method-assign]
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        _convert_quickly(self, ctx)
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to stdout."""
@@ -67,6 +81,7 @@ class Group(TyperGroup):
             write_help(self, ctx)
             write()
             raise typer.Exit(0)
+        _convert_quickly(self, ctx)
         return super().parse_args(ctx, args)
 
 
@@ -91,7 +106,7 @@ def write_help(command: TyperCommand | TyperGroup, ctx: Any) -> None:
         names = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
         _definitions([(name, found.get_short_help_str(200)) for name, found in names if found])
     shown = [param for param in command.get_params(ctx) if not getattr(param, "hidden", False)]
-    arguments = [(param.display_name_raw, param.help or "") for param in shown if isinstance(param, TyperArgument)]
+    arguments = [(param.metavar or param.name, param.help or "") for param in shown if isinstance(param, TyperArgument)]
     if arguments:
         _section("Arguments")
         _definitions(arguments)

@@ -96,17 +96,15 @@ def call(arguments: list[str]) -> int:
         if debug:
             _trace()
         return USAGE
-    except typer.TyperException as error:
-        context: Any = getattr(error, "ctx", None)
-        hint = f"{context.command_path} --help" if context is not None else "penstock --help"
-        _tell(error.format_message(), hint, "usage", as_json)
-        return USAGE
     except (typer.Abort, EOFError):
         say("Nothing was done.")
         return USAGE
-    except RecursionError:
-        raise
-    except Exception:
+    except Exception as error:
+        told = getattr(error, "format_message", None)
+        if told is not None:  # what typer finds wrong with the command line; its class moved between releases
+            context: Any = getattr(error, "ctx", None)
+            _tell(told(), f"{context.command_path if context is not None else 'penstock'} --help", "usage", as_json)
+            return USAGE
         _trace()
         say_error("Penstock itself failed, which is a mistake in Penstock.", "please report it, with the lines above")
         return 1

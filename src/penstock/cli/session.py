@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,6 @@ import msgspec
 
 from penstock.app import Penstock, Settings, load_settings
 from penstock.authoring import load_flow
-from penstock.cli.console import clean
 from penstock.cli.units import age
 from penstock.core.errors import FlowNotFound, PenstockError, RunNotFound
 from penstock.core.events import now_us
@@ -96,11 +96,11 @@ def complete_run(incomplete: str) -> list[tuple[str, str]]:
     with suppress(PenstockError, OSError), reading() as app:
         now = now_us()
         for run in app.journal.runs(RunFilter(limit=50)):
-            told = clean(f"{run.flow} {run.name}, {run.shown_state(now)}, {age(run.created_at, now)}")
+            told = _harmless(f"{run.flow} {run.name}, {run.shown_state(now)}, {age(run.created_at, now)}")
             found.append((short(run.id), told))
             if run.id.startswith(incomplete) and incomplete:
                 found.append((run.id, told))
-            if run.name.isprintable() and not set(run.name) & set(" \t\n'\"\\$`"):
+            if run.name == _harmless(run.name) and " " not in run.name:
                 found.append((run.name, told))
     return found
 
@@ -108,7 +108,7 @@ def complete_run(incomplete: str) -> list[tuple[str, str]]:
 def complete_flow(incomplete: str) -> list[tuple[str, str]]:
     """Flows of the journal for the shell's completion."""
     with suppress(PenstockError, OSError), reading() as app:
-        return [(flow.flow, f"{flow.runs} runs") for flow in app.journal.flows() if flow.flow.isprintable()]
+        return [(flow.flow, f"{flow.runs} runs") for flow in app.journal.flows() if flow.flow == _harmless(flow.flow)]
     return []
 
 
@@ -117,5 +117,11 @@ def complete_step(run_id: str) -> list[tuple[str, str]]:
     with suppress(PenstockError, OSError), reading() as app:
         run = named_run(app.journal, run_id)
         steps = app.journal.task_runs(run.id)[:200]
-        return [(step.key, clean(f"{step.name}, {step.state}")) for step in steps if step.key.isprintable()]
+        told = [(step.key, _harmless(f"{step.name}, {step.state}")) for step in steps]
+        return [(key, note) for key, note in told if key == _harmless(key)]
     return []
+
+
+def _harmless(text: str) -> str:
+    """A text that shells, which evaluate completions, take for nothing but text."""
+    return re.sub(r"[^\w .,:#/~@+-]", "_", text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import sqlite3
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,13 +17,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 def penstock_version() -> str:
-    """The installed release."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("penstock")
-    except PackageNotFoundError:
-        return "0+source"
+    """The installed release, from the name of its metadata folder: `importlib.metadata` takes 25 ms to import."""
+    for folder in sys.path:
+        for found in Path(folder).glob("penstock-*.dist-info"):
+            return found.name.removesuffix(".dist-info").split("-", 1)[1]
+    return "0+source"
 
 
 @app.command(cls=Command, epilog=examples("penstock version", "penstock version --json  # for scripts and bug reports"))

@@ -20,7 +20,6 @@ from penstock.core.errors import (
     ResultNotSaved,
     RunCancelled,
     RunFenced,
-    RunTakenOver,
 )
 from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, now_us
 from penstock.core.retry import delay_before
@@ -62,12 +61,14 @@ def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
             live.stop_runner()
         return (yield from _end(live, state))
     except BaseException as error:
+        engine.unwinds(live.root)
         state = yield from _abort(live, error)
-        interruption = live.interruption
-        if live.parent is not None or interruption is None or live.recorder.fault is not None:
+        if (
+            live.parent is not None
+            or not isinstance(live.interruption, RunCancelled)
+            or live.recorder.fault is not None
+        ):
             raise
-        if isinstance(interruption, RunFenced):
-            raise RunTakenOver(interruption.reason) from None
         return state
     finally:
         live.stop_runner()

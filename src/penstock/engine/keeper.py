@@ -17,6 +17,7 @@ from penstock.engine.live import Host, LiveRun
 
 _FLUSH_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
+_AGAIN_SECONDS = 2.0
 
 
 class Keeper:
@@ -37,6 +38,11 @@ class Keeper:
                 self._thread = threading.Thread(target=self._keep, name="penstock-keeper", daemon=True)
                 self._thread.start()
         self._wake.set()
+
+    def unwinds(self, live: LiveRun) -> None:
+        """This run is on its way out: interrupting it again would only lose the record of its end."""
+        with self._lock:
+            live.unwinding = True
 
     def remove(self, live: LiveRun) -> None:
         """This run has ended."""
@@ -81,13 +87,13 @@ class Keeper:
             try:
                 live.recorder.flush(older_than)
             except RunFenced as fenced:
-                interrupt(live.root, fenced)
+                self._interrupt(live.root, fenced)
 
     def _look(self, runs: list[LiveRun]) -> None:
         asked = self._engine.journal.cancel_requested([live.id for live in runs])
         for live in runs:
             if live.id in asked:
-                interrupt(live.root, RunCancelled("The run was cancelled on request."))
+                self._interrupt(live.root, RunCancelled("The run was cancelled on request."))
 
     def _extend(self, runs: list[LiveRun]) -> None:
         until = now_us() + self._engine.lease_us
@@ -95,7 +101,16 @@ class Keeper:
         still = {live.id for live in self.runs()}
         for live in runs:
             if live.id not in held and live.id in still and not live.recorder.state.ended:
-                interrupt(live.root, RunFenced(f"Run {live.id} was taken over by another process; this one stops."))
+                self._interrupt(
+                    live.root, RunFenced(f"Run {live.id} was taken over by another process; this one stops.")
+                )
+
+    def _interrupt(self, root: LiveRun, reason: Interruption) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if root.id in self._runs and not root.unwinding and now - root.told >= _AGAIN_SECONDS:
+                root.told = now
+                interrupt(root, reason)
 
 
 def interrupt(live: LiveRun, reason: Interruption) -> None:

@@ -23,6 +23,9 @@ class Host(Protocol):
     def register(self, live: LiveRun) -> None:
         """The run begins here."""
 
+    def unwinds(self, live: LiveRun) -> None:
+        """The run is on its way out; it must not be interrupted again."""
+
     def unregister(self, live: LiveRun) -> None:
         """The run has ended here."""
 
@@ -92,6 +95,8 @@ class LiveRun:
         self.thread = threading.get_ident()
         self.interrupted: threading.Event = self.root.interrupted if parent is not None else threading.Event()
         self.interruption: Interruption | None = None
+        self.told = 0.0
+        self.unwinding = False
         self.pending: set[Any] = set()
         self.info: RunInfo | None = None
         self.loop: Any = None

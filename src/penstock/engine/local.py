@@ -8,7 +8,16 @@ from penstock.authoring.flows import Flow
 from penstock.authoring.naming import render_name
 from penstock.core.context import current_scope, current_tags
 from penstock.core.decisions import TaskState
-from penstock.core.errors import MissingContextError, ParameterError, RunNotResumable, UpstreamFailed
+from penstock.core.errors import (
+    CancelledRun,
+    MissingContextError,
+    ParameterError,
+    RunCancelled,
+    RunFenced,
+    RunNotResumable,
+    RunTakenOver,
+    UpstreamFailed,
+)
 from penstock.core.events import RunCreated, Saved, now_us
 from penstock.core.ids import child_run_id, new_owner, new_run_id, new_run_name
 from penstock.core.ports import Journal, Observer, ResultStore, TaskRunner
@@ -60,6 +69,10 @@ class LocalEngine:
     def register(self, live: LiveRun) -> None:
         """For the engine: a run begins here."""
         self.keeper.add(live)
+
+    def unwinds(self, live: LiveRun) -> None:
+        """For the engine: a run is on its way out."""
+        self.keeper.unwinds(live)
 
     def unregister(self, live: LiveRun) -> None:
         """For the engine: a run has ended here."""
@@ -212,7 +225,10 @@ def answer(flow: Any, path: Path[State], return_state: bool, live: LiveRun | Non
     """What calling a flow gives: its value or state, or a coroutine for it."""
     if flow.isasync:
         return _answer_async(path, return_state, live)
-    state = drive(path)
+    try:
+        state = drive(path)
+    except BaseException as error:
+        raise _told(error, live) from None
     return state if return_state else state.result()
 
 
@@ -222,8 +238,23 @@ async def _answer_async(path: Path[State], return_state: bool, live: LiveRun | N
 
         task = asyncio.current_task()
         live.on_loop(asyncio.get_running_loop(), task.cancel if task is not None else None)
-    state = await adrive(path)
+    try:
+        state = await adrive(path)
+    except BaseException as error:
+        raise _told(error, live) from None
     return state if return_state or state._returned else state.result()
+
+
+def _told(error: BaseException, live: LiveRun | None) -> BaseException:
+    """What the caller of a flow is told when it was stopped from outside, instead of the signal that stopped it."""
+    if live is None:
+        return error
+    reason = live.interruption or live.recorder.fault or error
+    if isinstance(reason, RunFenced):
+        return RunTakenOver(reason.reason)
+    if isinstance(reason, RunCancelled):
+        return CancelledRun(reason.reason)
+    return error
 
 
 def _unwrapped(state: State, return_state: bool) -> Any:

@@ -1,0 +1,211 @@
+"""The PostgreSQL journal when connections break: every record is there, once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from tests.integration.proxy import Proxy
+
+from penstock.core.errors import JournalUnavailable, SequenceConflict, WrongProcess
+from penstock.core.events import Record, RunCompleted
+from penstock.journal.postgres import PostgresJournal
+from penstock.testing.samples import begin_run, contents, log_line, task_completed
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def proxy(postgres_url: str) -> Iterator[Proxy]:
+    server = urlsplit(postgres_url)
+    found = Proxy(server.hostname or "127.0.0.1", server.port or 5432)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def journal(postgres_url: str, proxy: Proxy) -> Iterator[PostgresJournal]:
+    server = urlsplit(postgres_url)
+    address = f"{server.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
+    found = PostgresJournal(urlunsplit(server._replace(netloc=address, query="sslmode=disable")), outage_seconds=20)
+    yield found
+    found.close()
+
+
+def _backends(connection: psycopg.Connection) -> list[int]:
+    sql = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND application_name = 'penstock'"
+    )
+    return [row[0] for row in connection.execute(sql)]
+
+
+def test_an_append_is_one_round_trip(journal: PostgresJournal, proxy: Proxy) -> None:
+    run_id = begin_run(journal)
+    for seq in (2, 3):  # a statement is prepared when it is first used
+        proxy.answers = 0
+        journal.append(run_id, seq, [task_completed(seq)])
+    assert proxy.answers == 1
+    for start in (4, 54):
+        proxy.answers = 0
+        batch = [task_completed(number) for number in range(start, start + 50)]
+        journal.append(run_id, start, batch, [log_line(run_id)] * 5)
+    assert proxy.answers == 1
+
+
+def test_a_lost_answer_is_no_second_record(journal: PostgresJournal, proxy: Proxy) -> None:
+    run_id = begin_run(journal)
+    journal.append(run_id, 2, [task_completed(1)])
+    proxy.mode = "lose answer"
+    journal.append(run_id, 3, [task_completed(2)], [log_line(run_id, "one")])
+    proxy.mode = "lose answer"
+    journal.append(run_id, 4, [task_completed(3), task_completed(4)], [log_line(run_id, "two")])
+    proxy.mode = "lose answer"
+    journal.append(run_id, 6, [Record(RunCompleted(at=1))])
+    assert [stored.seq for stored in journal.load(run_id)] == list(range(1, 8))
+    assert len(journal.task_runs(run_id)) == 4
+    assert [line.message for line in journal.logs(run_id)] == ["one", "two"]
+    run = journal.run(run_id)
+    assert run is not None
+    assert run.state == "Completed"
+
+
+def test_a_lost_request_is_sent_again(journal: PostgresJournal, proxy: Proxy) -> None:
+    run_id = begin_run(journal)
+    journal.append(run_id, 2, [task_completed(1)])
+    proxy.mode = "lose request"
+    journal.append(run_id, 3, [task_completed(2)], [log_line(run_id)])
+    proxy.mode = "lose request"
+    assert len(list(journal.load(run_id))) == 4
+    assert len(journal.logs(run_id)) == 1
+
+
+def test_a_lost_answer_does_not_hide_another_writer(journal: PostgresJournal, proxy: Proxy, postgres_url: str) -> None:
+    run_id = begin_run(journal)
+    journal.append(run_id, 2, [task_completed(1)])
+    other = PostgresJournal(postgres_url)
+    other.append(run_id, 3, [task_completed(2)])
+    proxy.mode = "lose request"
+    with pytest.raises(SequenceConflict):
+        journal.append(run_id, 3, [task_completed(3)])
+    assert [task.key for task in other.task_runs(run_id)] == ["fetch#1", "fetch#2"]
+    other.close()
+
+
+def test_other_writes_whose_answer_was_lost(journal: PostgresJournal, proxy: Proxy) -> None:
+    run_id = begin_run(journal)
+    journal.write_logs([log_line(run_id, "zero")])
+    proxy.mode = "lose answer"
+    journal.write_logs([log_line(run_id, "one"), log_line(run_id, "two")])
+    assert [line.message for line in journal.logs(run_id)] == ["zero", "one", "two"]
+    assert journal.move_cursor("metrics", 0, 5)
+    proxy.mode = "lose answer"
+    assert journal.move_cursor("metrics", 5, 9)
+    assert journal.cursor("metrics") == 9
+    proxy.mode = "lose answer"
+    assert journal.extend_leases([run_id], "here|1|2|3", 5) == {run_id}
+    proxy.mode = "lose answer"
+    journal.delete([run_id])
+    assert contents(journal, run_id) == ([], None, [], [])
+
+
+def test_backends_killed_at_random_moments(postgres_url: str) -> None:
+    journal = PostgresJournal(postgres_url, outage_seconds=30)
+    run_id = begin_run(journal)
+    done = threading.Event()
+    killed = 0
+
+    def kill() -> None:
+        nonlocal killed
+        random_ = random.Random(7)
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            while not done.wait(random_.uniform(0.001, 0.03)):
+                for pid in _backends(connection):
+                    killed += connection.execute("SELECT pg_terminate_backend(%s)", (pid,)).fetchone() == (True,)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    try:
+        for number in range(500):
+            journal.append(run_id, 2 + number, [task_completed(number)], [log_line(run_id, str(number))])
+            if number % 50 == 0:
+                assert journal.run(run_id) is not None
+    finally:
+        done.set()
+        killing.join()
+    assert killed > 5
+    assert [stored.seq for stored in journal.load(run_id)] == list(range(1, 503))
+    assert [stored.event.step.ordinal for stored in journal.load(run_id, 2)] == list(range(500))
+    assert len(journal.task_runs(run_id)) == 500
+    assert [line.message for line in journal.logs(run_id)] == [str(number) for number in range(500)]
+    journal.close()
+
+
+def test_a_frozen_server_does_not_hang_the_run(postgres_url: str) -> None:
+    journal = PostgresJournal(postgres_url, outage_seconds=2)
+    run_id = begin_run(journal)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        pids = _backends(connection)
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+    except (PermissionError, ProcessLookupError):
+        pytest.skip("the server's processes are out of reach")
+    try:
+        with pytest.raises(JournalUnavailable) as caught:
+            journal.append(run_id, 2, [task_completed(1)])
+        assert "2 seconds" in str(caught.value)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    # The frozen statement may have been carried out after all; whoever resumes sees what is on record.
+    other = PostgresJournal(postgres_url)
+    deadline = time.monotonic() + 20
+    while pids and time.monotonic() < deadline:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            pids = [pid for pid in pids if pid in _backends(connection)]
+    seq = len(list(other.load(run_id)))
+    journal.append(run_id, seq, [task_completed(2)])
+    assert [stored.seq for stored in other.load(run_id)] == list(range(1, seq + 2))
+    other.close()
+    journal.close()
+
+
+def test_who_waits_for_another_thread_is_told_in_time(postgres_url: str) -> None:
+    journal = PostgresJournal(postgres_url, outage_seconds=0.3)
+    run_id = begin_run(journal)
+    with journal._writer._lock, pytest.raises(JournalUnavailable, match="another thread"):
+        journal.append(run_id, 2, [task_completed(1)])
+    journal.append(run_id, 2, [task_completed(1)])
+    journal.close()
+
+
+def test_a_forked_child_is_refused_and_harms_nothing(postgres_url: str) -> None:
+    journal = PostgresJournal(postgres_url)
+    run_id = begin_run(journal)
+    journal.run(run_id)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            for use in (lambda: journal.run(run_id), lambda: journal.append(run_id, 2, [task_completed()])):
+                with pytest.raises(WrongProcess):
+                    use()
+            journal.close()
+            journal.__dict__.clear()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    session = journal._writer._session
+    journal.append(run_id, 2, [task_completed(1)])
+    assert journal._writer._session is session, "the child ended its parent's connection"
+    assert len(list(journal.load(run_id))) == 3
+    journal.close()
