@@ -44,12 +44,11 @@ def feature_tables() -> dict[str, str]:
 
 
 def command_tables() -> dict[str, str]:
-    """How each command is called, and what it takes."""
+    """What each command takes."""
     made = {}
     for name, command in _commands():
-        usage = " ".join(["penstock", name, *command.collect_usage_pieces(_context(command))]).replace("  ", " ")
         cells = [(f"`{names}`", told) for names, told in _parameters(command)]
-        made[name] = f"`{usage}`\n\n{_table(('', ''), cells)}" if cells else f"`{usage}`"
+        made[name] = _table((f"`penstock {name}`", "takes"), cells)
     return made
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from penstock import runtime
-from penstock.app import Penstock, current
 from penstock.authoring.flows import Flow, flow
 from penstock.authoring.tasks import Task, task
 from penstock.core.annotations import allow_failure, quote, unmapped
 from penstock.core.context import tags
 from penstock.core.errors import PenstockError
+from penstock.core.extras import LateModule, late
+from penstock.core.ports import provide_engine
 from penstock.core.states import State
-from penstock.engine.logs import get_run_logger
+
+if TYPE_CHECKING:
+    from penstock import runtime
+    from penstock.app import Penstock
+    from penstock.engine.logs import get_run_logger
 
 __all__ = [
     "Flow",
@@ -31,6 +35,10 @@ __all__ = [
     "unmapped",
 ]
 
+_app: Any = LateModule("penstock.app")
+__getattr__ = late(__name__, {"Penstock": "penstock.app", "get_run_logger": "penstock.engine.logs", "runtime": ""})
+provide_engine(lambda: _app.current().engine)
+
 
 def resume(run_id: str, flow: Flow[..., Any] | None = None, *, return_state: bool = False) -> Any:
     """Go on with a run of this project; see `penstock runs resume`.
@@ -38,4 +46,4 @@ def resume(run_id: str, flow: Flow[..., Any] | None = None, *, return_state: boo
     Raises:
         RunNotFound, RunNotResumable: with what to do instead.
     """
-    return current().resume(run_id, flow, return_state=return_state)
+    return _app.current().resume(run_id, flow, return_state=return_state)

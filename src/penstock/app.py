@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.core.errors import ConfigurationError
 from penstock.core.extras import require
-from penstock.core.ports import Journal, ResultStore, provide_engine
+from penstock.core.ports import Journal, ResultStore
 from penstock.engine import recovery
 from penstock.engine.local import LocalEngine
 from penstock.engine.logs import install
@@ -201,6 +201,3 @@ def reset() -> None:
         for instance in _default:
             instance.close()
         _default.clear()
-
-
-provide_engine(lambda: current().engine)

@@ -1,6 +1,6 @@
 """`flow` and `Flow`, under Prefect's module name."""
 
 from penstock.authoring.flows import Flow, flow
-from penstock.authoring.registry import load_flow
+from penstock.authoring.loading import load_flow
 
 __all__ = ["Flow", "flow", "load_flow"]

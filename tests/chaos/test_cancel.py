@@ -37,7 +37,6 @@ WILLING = {
     "processes_below": 2,
     "waiting_to_retry": 1,
     "flow_waiting_to_retry": 1,
-    "busy": 1,
 }
 UNWILLING = ["unstoppable", "unstoppable_thread", "unstoppable_async"]
 
@@ -91,6 +90,12 @@ def test_a_run_that_can_stop_does(lab: Lab, store: dict[str, Any], journal: Jour
     assert ended.state == "Cancelled"
     nothing_is_left(lab, journal, scene)
     assert not was_taken_over(journal, scene.run), "it stopped by itself"
+
+
+def test_a_run_that_is_stopped_in_the_middle_of_an_append(lab: Lab, store: dict[str, Any], journal: Journal) -> None:
+    scene = begun(lab, store, journal, "busy")
+    assert cancel(journal, scene.run.id, grace_seconds=PATIENCE).state == "Cancelled"
+    nothing_is_left(lab, journal, scene)
 
 
 @pytest.mark.parametrize("flow", UNWILLING)

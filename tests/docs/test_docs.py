@@ -65,7 +65,7 @@ def play(steps: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PENSTOCK_HOME": str(folder / "home"),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "COLUMNS": "100",
+        "COLUMNS": "200",
         "NO_COLOR": "1",
         "TZ": "UTC",
     }
@@ -159,7 +159,7 @@ def test_pages_are_in_the_navigation_once_and_the_navigation_has_no_others() -> 
     assert sorted(listed) == sorted(pages | {"benchmarks.md"})
 
 
-def test_the_tables_about_prefect_are_up_to_date() -> None:
+def test_the_tables_made_from_other_files_are_up_to_date() -> None:
     hooks = [sys.executable, str(ROOT / "docs" / "hooks.py"), "--check"]
     done = subprocess.run(hooks, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,14 +1,12 @@
-"""A PostgreSQL server of the test's own, to restart, stop and kill. Use: pytest_plugins = ("...own_server",)."""
+"""A PostgreSQL server of the test's own, to restart, stop and crash."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _SERVICES = ROOT / "scripts" / "services"
@@ -30,13 +28,23 @@ class OwnServer:
         """Stop it as an administrator does: at once, sessions are ended, everything is written."""
         self._services("down")
 
+    def purge(self) -> None:
+        """Stop it for good."""
+        self._services("down", "--purge")
+
     def crash(self) -> None:
         """Kill one of its processes with SIGKILL: all sessions end, and it recovers from its write-ahead log."""
-        pid = int((self._folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for child in map(int, children):
-            if b"walwriter" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(child, signal.SIGKILL)
+        elsewhere = self._folder / "postgres.folder"
+        folder = Path(elsewhere.read_text().strip()) if elsewhere.is_file() else self._folder / "postgres"
+        pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:  # it may still be busy with the last crash
+            for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+                if b"walwriter" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(child, signal.SIGKILL)
+                    return
+            time.sleep(0.01)
+        raise TimeoutError("the server has no process to kill")
 
     def _services(self, *command: str) -> None:
         environment = {**os.environ, "PENSTOCK_SERVICES_DIR": str(self._folder)}
@@ -48,17 +56,3 @@ class OwnServer:
         """Its processes are on this machine."""
         started = self._folder / "postgres.started"
         return started.is_file() and started.read_text().strip() == "native" and Path("/proc/self/task").is_dir()
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    """A server for the tests of one module."""
-    folder = tmp_path_factory.mktemp("server")
-    server = OwnServer(folder)
-    try:
-        server.start()
-    except subprocess.CalledProcessError:
-        reason = folder / "postgres.reason"
-        pytest.skip(reason.read_text().strip() if reason.is_file() else "no PostgreSQL server can be started here")
-    yield server
-    server._services("down", "--purge")

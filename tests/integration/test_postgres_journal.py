@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import re
+import os
 import shutil
 import subprocess
 import tempfile
@@ -332,16 +332,17 @@ def _fill(url: str) -> None:
     journal = PostgresJournal(url)
     run_id = begin_run(journal)
     written = 0
-    noise = bytes(range(256)) * 200
-    while written < 1000:
-        data = bytes(byte ^ (written % 251) for byte in noise) + uuid4().bytes * 2000
-        try:
-            journal.append(run_id, 2 + written, [Record(task_completed(written + 1).event, data)], [log_line(run_id)])
-        except JournalFull as error:
-            assert re.search("disk of PostgreSQL .* is full", str(error))
-            break
-        written += 1
-    assert 5 < written < 1000
+
+    def append_until_full() -> None:
+        nonlocal written
+        while written < 1000:
+            record = Record(task_completed(written + 1).event, os.urandom(80_000))
+            journal.append(run_id, 2 + written, [record], [log_line(run_id)])
+            written += 1
+
+    with pytest.raises(JournalFull, match=r"disk of PostgreSQL .* is full"):
+        append_until_full()
+    assert written > 5
     assert [stored.seq for stored in journal.load(run_id)] == list(range(1, written + 3))
     assert len(journal.task_runs(run_id)) == len(journal.logs(run_id)) == written
     journal.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from tests.conftest import missing
 from tests.integration.own_server import OwnServer
 
 from penstock.core.errors import JournalUnavailable
@@ -13,7 +15,19 @@ from penstock.journal.postgres import PostgresJournal
 from penstock.testing.samples import begin_run, log_line, task_completed
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
-pytest_plugins = ("tests.integration.own_server",)
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    folder = tmp_path_factory.mktemp("server")
+    server = OwnServer(folder)
+    try:
+        server.start()
+    except subprocess.CalledProcessError:
+        reason = folder / "postgres.reason"
+        missing(reason.read_text().strip() if reason.is_file() else "no PostgreSQL server can be started here")
+    yield server
+    server.purge()
 
 
 def _append_during(url: str, disturb: Callable[[], None], times: int) -> None:

@@ -8,8 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from penstock.authoring.naming import NameTemplate, display_name
 from penstock.authoring.options import (
@@ -22,11 +21,16 @@ from penstock.authoring.options import (
     checked_tags,
     refuse_unknown,
 )
-from penstock.authoring.parameters import bind, call_arguments, validate
 from penstock.authoring.registry import forget, remember
 from penstock.core.errors import AuthoringError
+from penstock.core.extras import LateModule
 from penstock.core.ports import TaskRunner, current_engine
 from penstock.core.retry import RetryDelay
+
+if TYPE_CHECKING:
+    from penstock.authoring import parameters as _parameters
+else:
+    _parameters = LateModule("penstock.authoring.parameters")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -130,7 +134,7 @@ class Flow(Generic[P, R]):
         Raises:
             ParameterError: arguments are missing or unexpected.
         """
-        return bind(f"flow {self.name!r}", self.signature, args, kwargs)
+        return _parameters.bind(f"flow {self.name!r}", self.signature, args, kwargs)
 
     def validated(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Parameters checked and converted by annotation (not with `validate_parameters=False`).
@@ -140,11 +144,11 @@ class Flow(Generic[P, R]):
         """
         if not self.should_validate_parameters:
             return parameters
-        return validate(f"flow {self.name!r}", self.fn, parameters)
+        return _parameters.validate(f"flow {self.name!r}", self.fn, parameters)
 
     def arguments(self, parameters: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Parameters by name as positional and keyword arguments."""
-        return call_arguments(self.signature, parameters)
+        return _parameters.call_arguments(self.signature, parameters)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A flow that is a method: bound to its object."""
@@ -241,11 +245,13 @@ def _importable(module: str, file: str) -> bool:
     """True when this module is found by name from the path as it stands, rather than run or loaded as a file."""
     if module == "__main__":
         return False
-    tail = Path(*module.split("."))
-    here = Path(file).resolve()
-    candidates = (tail.with_suffix(".py"), tail / "__init__.py")
-    roots = (Path(entry or os.curdir) for entry in sys.path)
-    return any((root / tail_file).resolve() == here for root in roots for tail_file in candidates)
+    tail = os.path.join(*module.split("."))
+    here = os.path.realpath(file)
+    return any(
+        os.path.realpath(os.path.join(root or os.curdir, place)) == here
+        for root in sys.path
+        for place in (f"{tail}.py", os.path.join(tail, "__init__.py"))
+    )
 
 
 @overload

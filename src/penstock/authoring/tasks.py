@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from penstock.authoring.futures import PenstockFuture, PenstockFutureList
 from penstock.authoring.mapping import map_calls
@@ -21,10 +21,15 @@ from penstock.authoring.options import (
     checked_tags,
     refuse_unknown,
 )
-from penstock.authoring.parameters import bind
 from penstock.core.errors import AuthoringError
+from penstock.core.extras import LateModule
 from penstock.core.ports import current_engine
 from penstock.core.retry import RetryDelay
+
+if TYPE_CHECKING:
+    from penstock.authoring import parameters as _parameters
+else:
+    _parameters = LateModule("penstock.authoring.parameters")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,7 +98,7 @@ class Task(Generic[P, R]):
 
     def parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments by name, defaults included."""
-        return bind(f"task {self.name!r}", self.signature, args, kwargs)
+        return _parameters.bind(f"task {self.name!r}", self.signature, args, kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A task that is a method: bound to its object."""

@@ -80,10 +80,16 @@ class Silence:
 
 
 class Lines:
-    """Plain lines: of each task the first few calls, then how far it is; every failure up to a number."""
+    """Plain lines: of each task the first few calls, then how far it is; of its failures more.
 
-    def __init__(self, progress: Progress) -> None:
+    Args:
+        progress: the tree to keep.
+        retries: also tell of retries; log lines do, where they are shown.
+    """
+
+    def __init__(self, progress: Progress, retries: bool) -> None:
         self._progress = progress
+        self._retries = retries
         self._lock = threading.RLock()
         self._told: dict[tuple[str, str], int] = {}
         self._next: dict[tuple[str, str], int] = {}
@@ -133,7 +139,8 @@ class Lines:
             self._write(event.at, f"{glyph(node.state)} ", f"{where}{node.state.lower()}  {took}")
 
     def _tell_step(self, run_id: str, where: str, event: TaskEvent) -> None:
-        if event.child is not None or not isinstance(event, (TaskEnded, TaskRetrying)):
+        kinds = (TaskEnded, TaskRetrying) if self._retries else TaskEnded
+        if event.child is not None or not isinstance(event, kinds):
             return
         key = clean(event.step.key)
         if event.step.name != event.step.task:
@@ -160,6 +167,7 @@ class Lines:
         if event.at < self._next.get(spot, 0):
             return
         self._next[spot] = event.at + _PAUSE_US
+        self._progress.measure()
         node = self._progress.runs.get(spot[0])
         group = node.groups.get(spot[1]) if node is not None else None
         if group is not None:
@@ -212,6 +220,7 @@ class LiveTree:
         finally:
             self._live.stop()
         self._progress.catch_up()
+        self._progress.measure()
         from penstock.cli.tree import Tree
 
         out = self._live.console
@@ -223,9 +232,11 @@ class LiveTree:
 
         while not self._stopping.wait(_TICK_SECONDS):
             self._progress.catch_up()
+            self._progress.measure()
             self._write_said()
             out = self._live.console
-            drawn = Tree(self._progress, now_us(), moving=True).draw(out.width, out.height - 1)
+            # A full last line would make the echo of Ctrl-C start a new one, and what is drawn next be misplaced.
+            drawn = Tree(self._progress, now_us(), moving=True).draw(out.width - 3, out.height - 1)
             drawn.no_wrap = True
             self._live.update(drawn, refresh=True)
 
@@ -280,16 +291,16 @@ class SaidHandler(logging.Handler):
         self._display.said(Said(int(record.created * 1_000_000), level_name(record.levelno), step, message))
 
 
-def display_for(progress: Progress, *, quiet: bool) -> Display:
+def display_for(progress: Progress, *, quiet: bool, plain: bool, logs: bool) -> Display:
     """The display that fits where stdout goes."""
     if quiet:
         return Silence(progress)
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not plain:
         from penstock.cli.console import console
 
         if not console().is_dumb_terminal:
             return LiveTree(progress)
-    return Lines(progress)
+    return Lines(progress, retries=not logs)
 
 
 __all__ = ["Call", "Display", "Lines", "LiveTree", "Said", "SaidHandler", "Silence", "display_for", "said_lines"]

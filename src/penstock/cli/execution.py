@@ -42,6 +42,7 @@ def execute(
     *,
     resumed: Run | None = None,
     quiet: bool = False,
+    plain: bool = False,
     as_json: bool = False,
 ) -> int:
     """Execute a run to its end in this process.
@@ -51,6 +52,7 @@ def execute(
         start: gives the state, or a coroutine for it.
         resumed: the run that goes on, whose recorded steps are shown as such.
         quiet: show nothing before the end, and then one line.
+        plain: show lines, in a terminal too.
         as_json: show nothing, and write the outcome as JSON.
 
     Returns:
@@ -62,9 +64,10 @@ def execute(
     progress = Progress(resumed.id if resumed is not None else None)
     if resumed is not None:
         _preload(app, progress, resumed)
-    display = display_for(progress, quiet=quiet or as_json)
+    logs = load_settings().log_console and not (quiet or as_json)
+    display = display_for(progress, quiet=quiet or as_json, plain=plain, logs=logs)
     app.engine.observe(display.take)
-    with _said(display, wanted=load_settings().log_console and not (quiet or as_json)):
+    with _said(display, wanted=logs):
         display.start()
         ended = _to_the_end(start)
         with _undisturbed():

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.authoring.registry import flows_in, load_module
+from penstock.authoring.loading import flows_in, load_module
 from penstock.authoring.schema import parameters_schema
 from penstock.cli.console import (
     Column,

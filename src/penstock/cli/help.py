@@ -16,6 +16,9 @@ from penstock.cli.console import console, text, write
 
 JSON = typer.Option("--json", help="Answer in JSON on stdout, and nothing else there.", show_default=False)
 
+QUIET = typer.Option("--quiet", "-q", help="Show only how it ended.")
+PLAIN = typer.Option("--plain", help="Show lines instead of the live tree, such as for a debugger.")
+
 
 def examples(*lines: str) -> str:
     """An epilog of examples."""

@@ -186,6 +186,10 @@ class Progress:
             run_id, event, allowed = self.events.popleft()
             self.apply(run_id, event, allowed)
             taken.append((run_id, event))
+        return taken
+
+    def measure(self) -> None:
+        """See how many calls were made so far, begun or not."""
         for run_id, live in list(self._lives.items()):
             node = self.runs.get(run_id)
             if node is None:
@@ -194,7 +198,6 @@ class Progress:
             for group in node.groups.values():
                 group.total = calls.get(group.task, 0)
                 group.spread |= group.total > group.begun + 1
-        return taken
 
     def apply(self, run_id: str, event: Event, allowed: int | None = None) -> None:
         """Take in one event."""

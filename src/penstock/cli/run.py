@@ -10,7 +10,7 @@ import typer
 
 from penstock.cli.console import answer_in_json
 from penstock.cli.execution import execute
-from penstock.cli.help import JSON, Command, examples
+from penstock.cli.help import JSON, PLAIN, QUIET, Command, examples
 from penstock.cli.parameters import arguments_for
 from penstock.cli.session import executing, named_flow
 from penstock.core.context import tags
@@ -45,7 +45,8 @@ def run(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="TAG", help="Tag the run and its steps; may be repeated.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only how it ended.")] = False,
+    quiet: Annotated[bool, QUIET] = False,
+    plain: Annotated[bool, PLAIN] = False,
     json: Annotated[bool, JSON] = False,
 ) -> int:
     """Run a flow in this process, durably, with live progress.
@@ -64,7 +65,7 @@ def run(
             return penstock.engine.call_flow(flow, arguments.args, arguments.kwargs, None, True)
 
         with tags(*tag) if tag else contextlib.nullcontext():
-            return execute(penstock, start, quiet=quiet, as_json=json)
+            return execute(penstock, start, quiet=quiet, plain=plain, as_json=json)
 
 
 class _Fixed:

@@ -23,7 +23,7 @@ from penstock.cli.console import (
     write_table,
 )
 from penstock.cli.execution import execute
-from penstock.cli.help import JSON, Command, Group, examples
+from penstock.cli.help import JSON, PLAIN, QUIET, Command, Group, examples
 from penstock.cli.records import run_record
 from penstock.cli.session import complete_flow, complete_run, complete_step, executing, named_run, reading, short
 from penstock.cli.summary import advice
@@ -201,7 +201,8 @@ app.command(
 )
 def resume(
     run: Annotated[str, RUN],
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only how it ended.")] = False,
+    quiet: Annotated[bool, QUIET] = False,
+    plain: Annotated[bool, PLAIN] = False,
     json: Annotated[bool, JSON] = False,
 ) -> int:
     """Go on with a run that did not complete, in this process.
@@ -221,7 +222,7 @@ def resume(
         def start() -> Any:
             return penstock.engine.resume(going.id, flow, True)
 
-        return execute(penstock, start, resumed=going, quiet=quiet, as_json=json)
+        return execute(penstock, start, resumed=going, quiet=quiet, plain=plain, as_json=json)
 
 
 @app.command(
@@ -243,7 +244,8 @@ def fork(
             autocompletion=lambda ctx, incomplete: complete_step(ctx.params.get("run") or "last"),
         ),
     ],
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only how it ended.")] = False,
+    quiet: Annotated[bool, QUIET] = False,
+    plain: Annotated[bool, PLAIN] = False,
     json: Annotated[bool, JSON] = False,
 ) -> int:
     """Start a new run from any step of another one, whose earlier steps it takes over.
@@ -262,7 +264,7 @@ def fork(
         def start() -> Any:
             return penstock.engine.resume(made.id, flow, True)
 
-        return execute(penstock, start, resumed=made, quiet=quiet, as_json=json)
+        return execute(penstock, start, resumed=made, quiet=quiet, plain=plain, as_json=json)
 
 
 @app.command(

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from penstock.app import Penstock, Settings, load_settings
-from penstock.authoring import load_flow
+from penstock.authoring.loading import load_flow
 from penstock.cli.units import age
 from penstock.core.errors import FlowNotFound, PenstockError, RunNotFound
 from penstock.core.events import now_us

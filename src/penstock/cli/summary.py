@@ -90,8 +90,11 @@ def _next(progress: Progress, word: str, run_id: str) -> list[Parts]:
 def advice(ways: list[tuple[str, str]]) -> list[Parts]:
     """Commands to type next, and what they do where there is room to say so."""
     longest = max(len(command) for command, _ in ways)
-    told = max(len(note) for _, note in ways) + longest + 4 <= width()
-    return [[("  " + command.ljust(longest + 2), "cyan"), (note if told else "", _DIM)] for command, note in ways]
+    room = width() - longest - 4
+    lines: list[Parts] = []
+    for command, note in ways:
+        lines.append([("  " + command.ljust(longest + 2), "cyan"), (note if len(note) <= room else "", _DIM)])
+    return lines
 
 
 def _culprit(progress: Progress) -> str | None:

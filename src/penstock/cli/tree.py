@@ -126,6 +126,9 @@ class Tree:
     def _call_detail(self, call: Call) -> Text:
         if call.kept:
             return text(("on record", "bright_black"))
+        root = self._progress.root
+        if call.ended is None and not self._moving and root is not None and root.ended is not None:
+            return text(("did not end", "yellow"))
         of = f"/{call.allowed}" if call.allowed is not None else ""
         if call.again_at is not None:
             left = max(call.again_at - self._now, 0) / 1_000_000
@@ -138,7 +141,7 @@ class Tree:
 
     def _group(self, group: Group, guide: str, below: str) -> list[Line]:
         state = "Running" if group.open else self._worst(group)
-        if group.total > group.begun and not group.open:
+        if self._moving and group.total > group.begun and not group.open:
             state = "Pending"
         name = text(clean(group.task))
         took = (
@@ -165,7 +168,8 @@ class Tree:
             made.append_text(_bar(self._bar, group.done, group.counts.get("Completed", 0), total))
             made.append(f" {group.done:,}/{total:,}")
         else:
-            made.append(f"{group.done:,} {'done' if group.open else 'calls'}")
+            of = f" of {total:,}" if total > group.begun else ""
+            made.append(f"{group.done:,}{of} {'done' if group.open else 'calls'}")
         for state in ("Failed", "Crashed", "Cancelled"):
             if group.counts.get(state):
                 made.append(f"  {group.counts[state]:,} {state.lower()}", style=colour(state))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from penstock.core.events import Event, Record, Saved, Stored
-from penstock.core.model import FlowSummary, LogLine, Run, RunFilter, TaskRun
+if TYPE_CHECKING:  # these cost more than the rest of `import penstock`
+    from penstock.core.events import Event, Record, Saved, Stored
+    from penstock.core.model import FlowSummary, LogLine, Run, RunFilter, TaskRun
 
 
 class Journal(ABC):
@@ -188,7 +189,7 @@ class Engine(Protocol):
         """Run a flow in the calling process."""
 
 
-Observer = Callable[[str, Event], None]
+Observer: TypeAlias = "Callable[[str, Event], None]"
 
 _provider: list[Callable[[], Engine]] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 
 RetryDelay = float | int | Sequence[float] | Callable[[int], Sequence[float]]
@@ -34,5 +33,7 @@ def delay_before(attempt: int, delays: float | Sequence[float], jitter: float | 
         base = float(delays[min(attempt, len(delays)) - 1]) if delays else 0.0
     if not jitter or base <= 0:
         return max(base, 0.0)
+    import random
+
     low, high = base * max(0.0, 1.0 - jitter), base * (1.0 + jitter)
     return min(max(random.expovariate(1.0 / base), low), high)

@@ -30,12 +30,20 @@ def trace_of(error: BaseException) -> str:
     """The traceback, without the frames of the engine itself."""
     try:
         told = traceback.TracebackException.from_exception(error, limit=-50, capture_locals=False, compact=True)
-        told.stack = traceback.StackSummary.from_list(
-            [frame for frame in told.stack if not any(part in frame.filename for part in _OWN)]
-        )
+        _trim(told)
         return _storable("".join(told.format()), _TRACE)
     except BaseException:
         return f"{type_name(error)}: <its traceback cannot be printed>"
+
+
+def _trim(told: traceback.TracebackException) -> None:
+    """Drop our own frames, also of the exceptions that led to this one."""
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not any(part in frame.filename for part in _OWN)]
+    )
+    for earlier in (told.__cause__, told.__context__, *(told.exceptions or ())):
+        if earlier is not None:
+            _trim(earlier)
 
 
 def _storable(text: str, limit: int) -> str:

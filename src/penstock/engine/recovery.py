@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from penstock.authoring.registry import declared_flows, load_flow
+from penstock.authoring.loading import load_flow
+from penstock.authoring.registry import declared_flows
 from penstock.core.decisions import Finish, RequestCancel, Resume, RunState, decide_run, evolve_run
 from penstock.core.errors import (
     FlowNotFound,

@@ -10,7 +10,7 @@ log: list[list[str]] = []
 
 def hook(flow, flow_run, state) -> None:
     """Write down a crash."""
-    log.append([flow.name, state.type.value, state.name, state.message])
+    log.append([flow.name, state.type.value, state.name])
 
 
 @flow(on_crashed=[hook], on_failure=[hook])
