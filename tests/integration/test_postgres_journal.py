@@ -32,9 +32,11 @@ from penstock.core.model import RunFilter
 from penstock.journal import migrations, schema, versions
 from penstock.journal.postgres import PostgresJournal, server
 from penstock.journal.upgrade import Upgrade, downgrade, upgrade
+from penstock.testing.openings import Openings
 from penstock.testing.samples import begin_run, log_line, task_completed
 
 pytestmark = pytest.mark.integration
+settled = Openings.settled
 
 
 @pytest.fixture
@@ -229,7 +231,7 @@ def test_a_user_without_rights(postgres_url: str, admin: psycopg.Connection) -> 
 def test_readers_wait_for_what_may_still_come_before(postgres_url: str, admin: psycopg.Connection) -> None:
     journal = PostgresJournal(postgres_url)
     first, second = begin_run(journal), begin_run(journal)
-    assert len(journal.read(0)) == 4
+    assert len(settled(journal, 0, 4)) == 4
     slow = psycopg.connect(postgres_url)
     with slow, slow.transaction():
         # What an append does, held open after its number was drawn.
@@ -242,7 +244,7 @@ def test_readers_wait_for_what_may_still_come_before(postgres_url: str, admin: p
             journal.append(second, seq, [task_completed(seq)])
         assert len(journal.read(0)) == 4, "a later commit could still come before these"
         assert len(list(journal.load(second))) == 6
-    found = journal.read(0)
+    found = settled(journal, 0, 9)
     assert [(stored.run_id, stored.seq) for stored in found[4:]] == [
         (first, 3),
         *((second, seq) for seq in range(3, 7)),
@@ -255,18 +257,19 @@ def test_readers_wait_for_what_may_still_come_before(postgres_url: str, admin: p
 def test_a_dump_restored_where_transaction_numbers_are_lower(postgres_url: str, admin: psycopg.Connection) -> None:
     journal = PostgresJournal(postgres_url)
     runs = [begin_run(journal) for _ in range(3)]
-    order = [(stored.run_id, stored.seq) for stored in journal.read(0)]
-    assert journal.move_cursor("metrics", 0, journal.read(0)[3].position)
-    assert journal.move_cursor("lineage", 0, journal.read(0)[5].position)
+    before = settled(journal, 0, 6)
+    order = [(stored.run_id, stored.seq) for stored in before]
+    assert journal.move_cursor("metrics", 0, before[3].position)
+    assert journal.move_cursor("lineage", 0, before[5].position)
     journal.close()
     admin.execute(f"UPDATE penstock.events SET position = position + {1 << 50}")
     admin.execute(f"UPDATE penstock.cursors SET position = position + {1 << 50}")
     journal = PostgresJournal(postgres_url)
-    assert [(stored.run_id, stored.seq) for stored in journal.read(0)] == order
+    assert [(stored.run_id, stored.seq) for stored in settled(journal, 0, 6)] == order
     assert [(s.run_id, s.seq) for s in journal.read(journal.cursor("metrics"))] == order[4:]
     assert journal.read(journal.cursor("lineage")) == []
     journal.append(runs[0], 2, [task_completed()])
-    assert [(s.run_id, s.seq) for s in journal.read(journal.cursor("lineage"))] == [(runs[0], 3)]
+    assert [(s.run_id, s.seq) for s in settled(journal, journal.cursor("lineage"), 1)] == [(runs[0], 3)]
     journal.close()
 
 

@@ -24,5 +24,6 @@ def test_postgres_without_psycopg(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("serializer", "module"), [("arrow.polars", "polars"), ("arrow.table", "pyarrow")])
 def test_a_frame_without_its_library(monkeypatch: pytest.MonkeyPatch, serializer: str, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ResultUnavailable, match=module):
+    with pytest.raises(ResultUnavailable, match=module) as caught:
         FileResultStore(folder=None).load(Saved(serializer, 3), b"abc")  # type: ignore[arg-type]
+    assert 'pip install "penstock[data]"' in str(caught.value)

@@ -19,6 +19,7 @@ from penstock.authoring.options import (
     checked_name,
     checked_retries,
     checked_tags,
+    not_there,
     refuse_unknown,
 )
 from penstock.authoring.registry import forget, remember
@@ -231,11 +232,8 @@ class Flow(Generic[P, R]):
         self.on_running_hooks.append(hook)
         return hook
 
-    def serve(self, *args: Any, **kwargs: Any) -> None:
-        """Prefect's deployments; refused."""
-        raise AuthoringError("Flow.serve() and .deploy() are not there yet.", hint="run it with `penstock run`")
-
-    deploy = serve
+    def __getattr__(self, name: str) -> Any:
+        raise not_there(type(self).__name__, name)
 
     def __repr__(self) -> str:
         return f"<flow {self.name!r}>"

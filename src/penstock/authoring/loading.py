@@ -101,8 +101,9 @@ def load_flow(entrypoint: str) -> Any:
     if not name:
         if len(flows) == 1:
             return next(iter(flows.values()))
-        known = ", ".join(flows) or "none"
-        raise FlowNotFound(f"{target} has {len(flows)} flows, so say which.", hint=f"flows there: {known}")
+        if not flows:
+            raise FlowNotFound(f"{target} declares no flow.", hint="put @flow above a function")
+        raise FlowNotFound(f"{target} has {len(flows)} flows, so say which.", hint=f"flows there: {', '.join(flows)}")
     value: Any = module
     for part in name.split("."):
         value = getattr(value, part, None)

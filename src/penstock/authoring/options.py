@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from penstock.core.errors import AuthoringError, BadOption, ReservedArgumentError, UnsupportedFunction
+from penstock.core.errors import BadOption, NotThereYet, ReservedArgumentError, UnsupportedFunction
 from penstock.core.retry import RetryDelay
 
 Hook = Callable[..., Any]
@@ -28,18 +28,38 @@ NOT_YET = {
 }
 
 
+_METHODS_NOT_YET = {
+    "serve": "run it with `penstock run`",
+    "deploy": "run it with `penstock run`",
+    "to_deployment": "run it with `penstock run`",
+    "from_source": "load it with penstock.flows.load_flow",
+    "visualize": "`penstock runs show ID` draws a run's steps",
+    "delay": "call it from a flow, with .submit()",
+    "apply_async": "call it from a flow, with .submit()",
+    "on_rollback": "transactions come with caching",
+    "on_commit": "transactions come with caching",
+}
+
+
+def not_there(kind: str, name: str) -> AttributeError:
+    """The error for an attribute a flow or a task does not have; it says so where Prefect has it."""
+    if name in _METHODS_NOT_YET:
+        return NotThereYet(f"{kind}.{name} is not there yet.", hint=_METHODS_NOT_YET[name])
+    return AttributeError(f"{kind!r} object has no attribute {name!r}")
+
+
 def refuse_unknown(kind: str, options: dict[str, Any]) -> None:
     """Say what an option that is not taken would need.
 
     Raises:
-        AuthoringError: the option is one of Prefect's that Penstock does not have yet.
+        NotThereYet: the option is one of Prefect's that Penstock does not have yet.
         TypeError: it is not an option at all.
     """
     for name, value in options.items():
         if name in NOT_YET:
             if value is None or value is False:
                 continue
-            raise AuthoringError(
+            raise NotThereYet(
                 f"@{kind}({name}=...) is not there yet: Penstock has no {NOT_YET[name]}.",
                 hint=f"leave {name} out; results of steps are always recorded and reused when a run is resumed",
             )

@@ -19,9 +19,9 @@ from penstock.authoring.options import (
     checked_name,
     checked_retries,
     checked_tags,
+    not_there,
     refuse_unknown,
 )
-from penstock.core.errors import AuthoringError
 from penstock.core.extras import LateModule
 from penstock.core.ports import current_engine
 from penstock.core.retry import RetryDelay
@@ -192,11 +192,8 @@ class Task(Generic[P, R]):
         self.on_running_hooks.append(hook)
         return hook
 
-    def serve(self, *args: Any, **kwargs: Any) -> None:
-        """Prefect's background tasks; refused."""
-        raise AuthoringError("Task.serve() is not there yet.", hint="call the task from a flow")
-
-    delay = apply_async = serve
+    def __getattr__(self, name: str) -> Any:
+        raise not_there(type(self).__name__, name)
 
     def __repr__(self) -> str:
         return f"<task {self.name!r}>"

@@ -76,6 +76,8 @@ def named_flow(target: str) -> Any:
     Raises:
         FlowNotFound: it says what is there instead.
     """
+    if Path(target).is_dir() and not target.isidentifier():
+        raise FlowNotFound(f"{target!r} is a folder.", hint=f"name a file in it: {Path(target) / 'flow.py'}")
     try:
         return load_flow(target)
     except SystemExit as error:

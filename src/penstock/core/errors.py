@@ -9,6 +9,7 @@
     |  |- ParameterError           arguments that do not fit (lists every mistake)
     |  |  |- ParameterBindError       missing, unexpected, or given twice
     |  |  `- ParameterTypeError       not what the annotations say
+    |  |- NotThereYet              Prefect has it and Penstock does not, yet
     |  |- BadOption                an option of @flow or @task that cannot be (also TypeError and ValueError)
     |  |- MappingError             .map() cannot tell which calls to make
     |  |  |- MappingMissingIterable   nothing to map over
@@ -145,6 +146,12 @@ class MappingMissingIterable(MappingError):
 
 class MappingLengthMismatch(MappingError):
     """The iterables to map over have different lengths."""
+
+
+class NotThereYet(AuthoringError, AttributeError):
+    """Penstock does not have this yet."""
+
+    code = "not-there-yet"
 
 
 class BadOption(AuthoringError, TypeError, ValueError):

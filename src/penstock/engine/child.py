@@ -6,7 +6,6 @@ It ends, with all it has started, as soon as the parent is gone: a watcher sees 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import logging
 import os
@@ -24,6 +23,7 @@ from penstock.core.states import State
 from penstock.engine.failures import text_of, type_name
 from penstock.engine.live import FlowRun
 from penstock.engine.pipes import dumps, receive, send
+from penstock.engine.trees import kill_tree
 
 
 class _Recorder:
@@ -92,8 +92,7 @@ class _Server:
             while True:
                 self._inbox.put(receive(incoming))
         except (EOFError, OSError):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(0, signal.SIGKILL)
+            kill_tree(os.getpid(), signal.SIGKILL)
             os._exit(1)
 
     def ask(self, kind: str, payload: Any = None) -> Any:

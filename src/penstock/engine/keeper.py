@@ -110,20 +110,19 @@ class Keeper:
         with self._lock:
             if root.id in self._runs and not root.unwinding and now - root.told >= _AGAIN_SECONDS:
                 root.told = now
-                interrupt(root, reason)
+                root.interruption = root.interruption or reason
+                root.interrupted.set()
+                for live in [live for live in self._runs.values() if live.root is root]:
+                    live.stop_runner(kill=True)
+                wake(root)
 
 
-def interrupt(live: LiveRun, reason: Interruption) -> None:
-    """Make a run stop: its tasks, its sleeps, and its own thread. Asking again tries again."""
-    if live.interruption is None:
-        live.interruption = reason
-    live.interrupted.set()
-    live.stop_runner(kill=True)
+def wake(live: LiveRun) -> None:
+    """Raise the interruption where the run's own code is: on its loop, in the main thread, or in another."""
     loop = live.loop
     if loop is not None and not loop.is_closed() and live.cancel_async is not None:
         loop.call_soon_threadsafe(live.cancel_async)
-        return
-    if live.thread == threading.main_thread().ident and hasattr(signal, "pthread_kill"):
+    elif live.thread == threading.main_thread().ident and hasattr(signal, "pthread_kill"):
         signal.pthread_kill(live.thread, signal.SIGINT)
     else:
-        raise_in_thread(live.thread, type(reason))
+        raise_in_thread(live.thread, type(live.interruption or Interruption()))

@@ -39,7 +39,7 @@ class Recorder:
     Attributes:
         seq: the last record known to be in the journal.
         state: the run's state after that record.
-        running: steps that have begun and not ended, by key.
+        running: steps that have begun (or wait to be attempted again) and have not ended, by key.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class Recorder:
         """Note that a step runs: observers are told now, the journal a little later (see `flush`)."""
         event = decide_task(state, Start(at, child=child))
         state = evolve_task(state, event)
+        self._announced.discard(state.step.key)
         self.running[state.step.key] = state
         for observer in self._observers:
             observer(self.run_id, event)
@@ -107,7 +108,11 @@ class Recorder:
         """Commit an event of a step."""
         self._leave(state)
         self._commit(Record(event, data))
-        return evolve_task(state, event)
+        state = evolve_task(state, event)
+        key = state.step.key
+        self._announced.add(key)
+        self.running[key] = state
+        return state
 
     def finish(self, state: TaskState, command: Finish, data: bytes | None = None) -> None:
         """Commit the end of a step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -11,7 +12,17 @@ import msgspec
 
 from penstock.authoring.loading import load_flow
 from penstock.authoring.registry import declared_flows
-from penstock.core.decisions import Finish, RequestCancel, Resume, RunState, decide_run, evolve_run
+from penstock.core.decisions import (
+    Finish,
+    RequestCancel,
+    Resume,
+    RunState,
+    TaskState,
+    decide_run,
+    decide_task,
+    evolve_run,
+    evolve_task,
+)
 from penstock.core.errors import (
     FlowNotFound,
     InvalidTransition,
@@ -250,22 +261,29 @@ def cancel(journal: Journal, run_id: str, *, grace_seconds: float = 10.0, reason
     return find_run(journal, run.id)
 
 
-def _state_and_seq(journal: Journal, run_id: str) -> tuple[RunState, int]:
-    state, seq = RunState(), 0
-    for stored in journal.load(run_id):
-        state, seq = evolve_run(state, stored.event), stored.seq
-    return state, seq
+def _append_command(journal: Journal, run_id: str, *commands: Any, steps: Finish | None = None) -> None:
+    """Append to a run that another process may be appending to.
 
-
-def _append_command(journal: Journal, run_id: str, *commands: Any) -> None:
-    """Append to a run that another process may be appending to."""
+    Args:
+        journal: where the run lives.
+        run_id: the run.
+        commands: for the run, in order.
+        steps: how to end the steps that have not ended, before the last command.
+    """
     while True:
-        state, seq = _state_and_seq(journal, run_id)
+        state, tasks, seq = RunState(), dict[str, TaskState](), 0
+        for stored in journal.load(run_id):
+            state, seq = evolve_run(state, stored.event), stored.seq
+            if isinstance(stored.event, TaskEvent):
+                key = stored.event.step.key
+                tasks[key] = evolve_task(tasks.get(key), stored.event)
         records = []
         for command in commands:
             event = decide_run(state, command)
             state = evolve_run(state, event)
             records.append(Record(event))
+        if steps is not None:
+            records[-1:-1] = [Record(decide_task(task, steps)) for task in tasks.values() if not task.ended]
         try:
             journal.append(run_id, seq, records)
             return
@@ -278,16 +296,12 @@ def _end_cancelled(journal: Journal, run_id: str, reason: str | None) -> None:
     for child in journal.runs(RunFilter(parent_id=run_id, limit=10_000)):
         if not child.ended:
             _end_cancelled(journal, child.id, reason)
-    try:
-        state, _ = _state_and_seq(journal, run_id)
-        message = reason or "The run was cancelled; its process had to be killed or was gone."
-        finish = Finish(now_us(), StateType.CANCELLED, None, message)
-        if state.attempt:
-            _append_command(journal, run_id, Resume(now_us(), "canceller", now_us()), finish)
-        else:
-            _append_command(journal, run_id, finish)
-    except InvalidTransition:
-        return
+    run = journal.run(run_id)
+    message = reason or "The run was cancelled; its process had to be killed or was gone."
+    finish = Finish(now_us(), StateType.CANCELLED, None, message)
+    commands = [Resume(now_us(), "canceller", now_us()), finish] if run is not None and run.attempt else [finish]
+    with contextlib.suppress(InvalidTransition):
+        _append_command(journal, run_id, *commands, steps=finish)
 
 
 def delete(journal: Journal, run_id: str) -> int:

@@ -38,10 +38,10 @@ def _parents() -> list[tuple[int, int]]:
 
 
 def kill_tree(pid: int, number: int) -> None:
-    """Send a signal to a process, to all it has started, and to the groups they lead."""
-    for process in [pid, *descendants(pid)]:
+    """Send a signal to a process, to all it has started, and to the groups they lead; to itself last."""
+    for process in reversed([pid, *descendants(pid)]):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getpgid(process) == process and process != os.getpgrp():
+            if os.getpgid(process) == process and (process != os.getpgrp() or pid == os.getpid()):
                 os.killpg(process, number)
             else:
                 os.kill(process, number)

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.core.errors import JournalFull, JournalReadOnly, ResultNotSaved, ResultUnavailable
+from penstock.core.errors import JournalFull, JournalReadOnly, MissingExtra, ResultNotSaved, ResultUnavailable
 from penstock.core.events import Saved
 from penstock.core.extras import require
 from penstock.core.ports import ResultStore
@@ -94,6 +94,10 @@ class FileResultStore(ResultStore):
             return _load_bytes(saved.serializer, data)
         except ResultUnavailable:
             raise
+        except MissingExtra as error:
+            raise ResultUnavailable(
+                f"A recorded value needs {error.module} to be read back.", hint=error.hint
+            ) from error
         except Exception as error:
             raise ResultUnavailable(
                 f"A recorded {saved.serializer} value of {saved.size} bytes cannot be read back: {error!r}",
