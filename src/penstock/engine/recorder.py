@@ -1,8 +1,9 @@
 """The only pen: what a run appends to its journal goes through its recorder.
 
-`commit` returns when the record is on disk. Threads that commit at once share one transaction: whoever gets the lock
-writes what all have queued. Starts of steps and log lines are not worth a transaction of their own: they ride on the
-next commit, or are written by the keeper within a moment.
+A commit returns when the record is on disk. Threads that commit at once share one transaction: one of them leads and
+writes what all have queued, while the others wait and those that come later queue for the next. Starts of steps and
+log lines are not worth a transaction of their own: they ride on the next commit, or are written by the keeper within
+a moment.
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ class Recorder:
         self.running: dict[str, TaskState] = {}
         self._announced: set[str] = set()
         self._observers = observers
-        self._queue: deque[list[Any]] = deque()
+        self._queue: list[list[Any]] = []
+        self._mutex = threading.Lock()
+        self._written = threading.Condition(self._mutex)
+        self._leading = False
+        self._followers = 0
         self._logs: deque[LogLine] = deque()
         self._lock = threading.RLock()
         self._faults: list[BaseException] = [] if parent is None else parent._faults
@@ -159,24 +164,37 @@ class Recorder:
 
     def _commit(self, record: Record) -> None:
         entry: list[Any] = [record, _WAITING]
-        queue = self._queue
-        queue.append(entry)
-        with self._lock:
-            if entry[1] is _WRITTEN:
-                return
-            if entry[1] is not _WAITING:
-                raise entry[1]
-            batch = []
-            while queue:
-                batch.append(queue.popleft())
-            try:
+        with self._mutex:
+            self._queue.append(entry)
+            while entry[1] is _WAITING:
+                if self._leading:
+                    self._followers += 1
+                    self._written.wait()
+                    self._followers -= 1
+                else:
+                    self._lead()
+        if entry[1] is not _WRITTEN:
+            raise entry[1]
+
+    def _lead(self) -> None:
+        """Append what is queued, for everybody. The mutex is held on entry and exit, and not meanwhile."""
+        self._leading = True
+        batch = [*self._queue]
+        self._queue.clear()
+        outcome: Any = _WRITTEN
+        self._mutex.release()
+        try:
+            with self._lock:
                 self._append([item[0] for item in batch])
-            except BaseException as error:
-                for item in batch:
-                    item[1] = error
-                raise
+        except BaseException as error:
+            outcome = error
+        finally:
+            self._mutex.acquire()
             for item in batch:
-                item[1] = _WRITTEN
+                item[1] = outcome
+            self._leading = False
+            if self._followers:
+                self._written.notify_all()
 
     def _take_logs(self) -> list[LogLine]:
         logs: list[LogLine] = []

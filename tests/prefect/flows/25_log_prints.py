@@ -80,6 +80,18 @@ def silent_flow() -> None:
     logs()
 
 
+@task(log_prints=True, on_completion=[lambda task, task_run, state: print("| hook")])
+def with_hook() -> None:
+    """Its hook logs what it prints, too."""
+    listen()
+
+
+@flow
+def hooks() -> None:
+    """A task with a hook."""
+    with_hook()
+
+
 def tried(made) -> None:
     """Say what was logged and what was printed."""
     logged.clear()
@@ -92,3 +104,4 @@ def tried(made) -> None:
 if __name__ == "__main__":
     tried(logging_flow)
     tried(silent_flow)
+    tried(hooks)
