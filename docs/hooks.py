@@ -54,6 +54,7 @@ def command_tables() -> dict[str, str]:
 
 def _commands() -> Iterator[tuple[str, Any]]:
     import typer
+
     from penstock.cli.root import app
 
     root = typer.main.get_command(app)
@@ -99,6 +100,8 @@ def _one(words: str) -> str:
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return "(None.)"
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 

@@ -1,7 +1,9 @@
 """States and their constructors, under Prefect's module name."""
 
 from penstock.core.states import (
+    AwaitingRetry,
     Cancelled,
+    Cancelling,
     Completed,
     Crashed,
     Failed,
@@ -15,7 +17,9 @@ from penstock.core.states import (
 )
 
 __all__ = [
+    "AwaitingRetry",
     "Cancelled",
+    "Cancelling",
     "Completed",
     "Crashed",
     "Failed",

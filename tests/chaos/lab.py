@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-HANGS_AFTER = 60.0
+HANGS_AFTER = 30.0
 
 
 class Ended(NamedTuple):

@@ -6,15 +6,20 @@ import asyncio
 import fcntl
 import importlib
 import inspect
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from penstock import flow, task
 from penstock.app import Penstock, Settings, open_journal
 from penstock.core import ids
+from penstock.core.model import RunFilter
 from penstock.core.ports import Journal
 from penstock.engine.recovery import cancel
+from penstock.journal.postgres import PostgresJournal
 from penstock.testing.faults import Fault, FaultyJournal, kill_process, stop_process
 from tests.chaos import shapes
 
@@ -62,6 +67,14 @@ def resume(store: dict[str, Any], run_id: str, fault: list[Any] | None = None) -
     """Resume a run, its flow found by what is recorded."""
     with opened(store, fault) as app:
         return finished(app.resume(run_id))
+
+
+def run_impatiently(
+    store: dict[str, Any], shape: str, where: str, name: str, fault: list[Any] | None = None
+) -> Any:
+    """Run a flow that does not wait long for a server that is away."""
+    PostgresJournal.__init__.__kwdefaults__["outage_seconds"] = 2.0
+    return run(store, shape, where, name, fault)
 
 
 def run_at_the_gate(
@@ -121,3 +134,39 @@ def cancel_at_the_gate(store: dict[str, Any], gate: str, run_id: str) -> str:
     journal = open_journal(settings_of(store))
     wait_at(gate)
     return cancel(journal, run_id, grace_seconds=20).state
+
+
+def left_behind(store: dict[str, Any], where: str, gate: str) -> list[Any]:
+    """Run a flow whose task is left behind by its timeout, then let that task go on."""
+    with opened(store) as app:
+        trouble_module = importlib.import_module("tests.chaos.trouble")
+        name = trouble_module.left_behind(where, gate)
+        (run,) = app.journal.runs(RunFilter())
+        before = len(list(app.journal.load(run.id)))
+        Path(gate).touch()
+        for thread in threading.enumerate():
+            if thread.name.endswith("-timed"):
+                thread.join(20)
+        return [name, before, len(list(app.journal.load(run.id)))]
+
+
+FILLING = 60
+
+
+@task
+def fill(where: str, number: int, size: int) -> bytes:
+    """A result of that size, and a line that says that it was made."""
+    with open(where, "a") as file:
+        file.write(f"{number}\n")
+    return os.urandom(size)
+
+
+@flow
+def filling(where: str, size: int) -> int:
+    return sum(len(fill(where, number, size)) == size for number in range(FILLING))
+
+
+def fill_journal(store: dict[str, Any], where: str, size: int) -> int:
+    """Run a flow whose results take some room."""
+    with opened(store):
+        return int(filling(where, size))

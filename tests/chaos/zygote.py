@@ -34,7 +34,7 @@ def work(request: dict[str, Any]) -> None:
         answer = {"value": getattr(importlib.import_module(module), name)(**request["kwargs"])}
     except SystemExit as error:
         answer = {"exit": str(error.code)}
-        code = error.code if isinstance(error.code, int) else 1
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException as error:
         traceback.print_exc()
         answer = {"error": type(error).__name__, "text": str(error), "kinds": [k.__name__ for k in type(error).__mro__]}

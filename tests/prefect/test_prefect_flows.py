@@ -39,7 +39,7 @@ def recorded(name: str) -> list[Fact]:
 
 
 def port(name: str, folder: Path) -> Path:
-    """Copy a flow and its helper, with only the imports changed."""
+    """Copy a flow and facts.py, with only the imports changed."""
     for path in (FLOWS / "facts.py", FLOWS / f"{name}.py"):
         (folder / path.name).write_text(IMPORT.sub(r"\1penstock", path.read_text()))
     return folder / f"{name}.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import copy
 import dataclasses
 import datetime
 import decimal
@@ -24,13 +25,14 @@ Mistakes = list[tuple[str, str]]
 
 _LEAVES = {int, float, bool, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, uuid.UUID}
 _LEAVES |= {decimal.Decimal}
+_WORDS_FOR_BOOL = {"yes": True, "y": True, "on": True, "t": True, "no": False, "n": False, "off": False, "f": False}
 _SEQUENCES = {list, collections.abc.Sequence, collections.abc.MutableSequence, collections.abc.Collection}
 _SETS = {set, frozenset, collections.abc.Set, collections.abc.MutableSet}
 _MAPPINGS = {dict, collections.abc.Mapping, collections.abc.MutableMapping}
 
 
 def bind(target: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by parameter name, defaults included.
+    """Arguments by parameter name, defaults included (a mutable default is copied for every call).
 
     Raises:
         ParameterBindError: with every argument that is missing or unexpected.
@@ -39,8 +41,12 @@ def bind(target: str, signature: inspect.Signature, args: tuple[Any, ...], kwarg
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise ParameterBindError(target, _binding_mistakes(signature, args, kwargs, str(error))) from None
+    given = set(bound.arguments)
     bound.apply_defaults()
-    return dict(bound.arguments)
+    return {
+        name: value if name in given or type(value) not in (list, dict, set) else copy.deepcopy(value)
+        for name, value in bound.arguments.items()
+    }
 
 
 def _binding_mistakes(
@@ -280,6 +286,8 @@ def _convert_class(value: Any, bare: type, kind: Any, path: str, mistakes: Mista
 def _convert_leaf(value: Any, bare: type, path: str, mistakes: Mistakes) -> Any:
     if bare is float and type(value) is int:
         return float(value)
+    if bare is bool and isinstance(value, str) and value.lower() in _WORDS_FOR_BOOL:
+        return _WORDS_FOR_BOOL[value.lower()]
     try:
         return msgspec.convert(value, bare, strict=False)
     except (msgspec.ValidationError, TypeError):

@@ -119,7 +119,8 @@ class Lines:
                 self._write(line.at, "  ", f"  {rest}")
 
     def _write(self, at: int, sign: str, told: str) -> None:
-        print(fitting(f"{clock(at)}  {sign}{told}"), flush=True)
+        sys.stdout.write(fitting(f"{clock(at)}  {sign}{told}") + "\n")
+        sys.stdout.flush()
 
     def _tell(self, run_id: str, event: Event) -> None:
         node = self._progress.runs.get(run_id)

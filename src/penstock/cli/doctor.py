@@ -146,6 +146,7 @@ def _journal(settings: Settings) -> Check:
             found = penstock.journal.status()
             check = getattr(penstock.journal, "check", None)
             damage = check() if check is not None else []
+            sound = ", sound" if check is not None else ""
             running = penstock.journal.runs(RunFilter(states=("Running", "Retrying"), limit=1000))
     except PenstockError as error:
         return Check("journal", False, error.message, error.hint)
@@ -153,7 +154,7 @@ def _journal(settings: Settings) -> Check:
         return Check("journal", False, f"{place} is damaged: {damage[0]}", "restore a backup, or move the file away")
     now = now_us()
     lost = sum(run.lost(now) for run in running)
-    detail = f"{place}: {counted(found['runs'], 'run')}, {size(found['bytes'])}, layout {found['layout']}, sound"
+    detail = f"{place}: {counted(found['runs'], 'run')}, {size(found['bytes'])}, layout {found['layout']}{sound}"
     if lost:
         detail += f"; {counted(lost, 'run')} can be resumed (penstock runs list --state crashed)"
     return Check("journal", True, detail)

@@ -78,8 +78,14 @@ def _root(
 ) -> None:
     """From raw data to a served model in one Python project: plain functions, run durably.
 
-    Exit codes: 0 done; 1 the run failed or crashed, or something is wrong; 2 a mistake in the command, its
-    parameters or the setup; 3 the run was cancelled; 130 stopped by Ctrl-C; 143 stopped by SIGTERM.
+    Exit codes:
+
+      0    done; a run completed
+      1    the run failed or crashed, or `doctor` found something wrong
+      2    a mistake in the command, its parameters or the setup; nothing was run
+      3    the run was cancelled
+      130  stopped by Ctrl-C
+      143  stopped by SIGTERM
     """
 
 

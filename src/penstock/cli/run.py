@@ -52,6 +52,8 @@ def run(
     """Run a flow in this process, durably, with live progress.
 
     Ctrl-C ends the run in order; whatever ends it, `penstock runs resume` goes on from the last recorded step.
+
+    Exit codes: 0 completed, 1 failed or crashed, 2 a mistake (nothing was run), 3 cancelled, 130 Ctrl-C, 143 SIGTERM.
     """
     if json:
         answer_in_json()

@@ -109,8 +109,9 @@ class Tree:
     def _call(self, call: Call, guide: str, below: str, numbered: bool) -> list[Line]:
         child = self._progress.runs.get(call.child) if call.child else None
         name = text(clean(call.name))
-        if numbered:
-            name.append("#" + call.key.rpartition("#")[2], style="bright_black")
+        task, _, number = call.key.rpartition("/")[2].rpartition("#")
+        if numbered and call.name == task:
+            name.append(f"#{number}", style="bright_black")
         detail = self._call_detail(call)
         if child is not None:
             if child.name:

@@ -98,6 +98,10 @@ class State:
         """True for Cancelled."""
         return self.type is StateType.CANCELLED
 
+    def is_cancelling(self) -> bool:
+        """False: a run is asked to stop, and then it has stopped; there is no state between."""
+        return False
+
     def is_final(self) -> bool:
         """True when the run has ended."""
         return self.type in FINAL
@@ -163,26 +167,35 @@ class State:
         return kind(text or f"Run {self.type.value.lower()}.")
 
     def __repr__(self) -> str:
-        text = f"{self.name}("
-        if self.message:
-            text += f"message={self.message!r}, "
-        return text + f"type={self.type.value})"
+        parts = [f"message={self.message!r}"] if self.message else []
+        parts.append(f"type={self.type.value}")
+        if self.type is StateType.COMPLETED and self._data is not NO_DATA and self._data is not None:
+            parts.append(f"result={self._data!r}")
+        return f"{self.name}({', '.join(parts)})"
+
+    def __str__(self) -> str:
+        parts = [repr(self.message)] if self.message else []
+        if self.name != self.type.word:
+            parts.append(f"type={self.type.value}")
+        return f"{self.name}({', '.join(parts)})"
 
 
-def _maker(kind: StateType) -> Callable[..., State]:
+def _maker(kind: StateType, default: str | None = None) -> Callable[..., State]:
     def make(*, name: str | None = None, message: str | None = None, data: Any = NO_DATA) -> State:
-        return State(kind, name, message, data)
+        return State(kind, name or default, message, data)
 
-    make.__name__ = make.__qualname__ = kind.word
-    make.__doc__ = f"A {kind.word} state, such as a task may return to decide how it ends."
+    make.__name__ = make.__qualname__ = default or kind.word
+    make.__doc__ = f"A {default or kind.word} state, such as a task may return to decide how it ends."
     return make
 
 
 Scheduled = _maker(StateType.SCHEDULED)
+AwaitingRetry = _maker(StateType.SCHEDULED, "AwaitingRetry")
 Pending = _maker(StateType.PENDING)
 Running = _maker(StateType.RUNNING)
 Retrying = _maker(StateType.RETRYING)
 Paused = _maker(StateType.PAUSED)
+Cancelling = _maker(StateType.RUNNING, "Cancelling")
 Completed = _maker(StateType.COMPLETED)
 Failed = _maker(StateType.FAILED)
 Crashed = _maker(StateType.CRASHED)

@@ -32,6 +32,7 @@ from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
 from penstock.engine.replay import Replay, state_of
 from penstock.engine.tasks import aborted_message, failed_state
+from penstock.engine.trees import kill_children_since
 from penstock.engine.waits import Call, Commit, Futures, Sleep
 
 _ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
@@ -110,12 +111,7 @@ def _attempts(live: LiveRun) -> Path[State]:
     while True:
         live.info = info_of(live)
         if flow.on_running_hooks:
-            yield from run_hooks(
-                flow.on_running_hooks,
-                flow,
-                live.info,
-                State(StateType.RUNNING, "Retrying" if live.attempt > 1 else None),
-            )
+            yield from run_hooks(flow.on_running_hooks, flow, live.info, State(StateType.RUNNING))
         state = yield from _attempt(live)
         if state.type is not StateType.FAILED or live.attempt > flow.retries:
             return state
@@ -265,6 +261,8 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
     """Something stronger than an exception ends the run: stop the workers, and record why if that is possible."""
     live.interrupted.set()
     live.stop_runner(kill=True)
+    if live.parent is None and isinstance(live.interruption, RunCancelled):
+        kill_children_since(live.began)
     interruption = live.root.interruption or (error if isinstance(error, Interruption) else None)
     if isinstance(interruption, RunCancelled):
         state = State(StateType.CANCELLED, None, interruption.reason)
@@ -299,9 +297,11 @@ def _terminated(live: LiveRun) -> Iterator[None]:
         raise SystemExit(143)
 
     signal.signal(signal.SIGTERM, stop)
+    live.wake_signal = signal.SIGTERM
     try:
         yield
     finally:
+        live.wake_signal = signal.SIGINT
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from penstock.core.states import State
-from penstock.engine.logs import engine_logger
+from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
 from penstock.engine.waits import Call
 
@@ -32,11 +32,11 @@ class HookCall(Call):
         return await value if inspect.isawaitable(value) else value
 
 
-def run_hooks(hooks: Iterable[Any], subject: Any, info: Any, state: State) -> Path[None]:
-    """Call each with the flow or task, its run, and the state."""
+def run_hooks(hooks: Iterable[Any], subject: Any, info: Any, state: State, inherited: bool | None = None) -> Path[None]:
+    """Call each with the flow or task, its run, and the state; prints are logged where the flow's or task's are."""
     for hook in hooks:
         try:
-            yield HookCall(hook, (subject, info, state), {})
+            yield HookCall(with_prints(hook, False, subject.log_prints, inherited), (subject, info, state), {})
         except Exception:
             name = getattr(hook, "__name__", repr(hook))
             engine_logger().exception("The hook %s raised; the run goes on.", name)

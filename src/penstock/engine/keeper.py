@@ -123,6 +123,6 @@ def wake(live: LiveRun) -> None:
     if loop is not None and not loop.is_closed() and live.cancel_async is not None:
         loop.call_soon_threadsafe(live.cancel_async)
     elif live.thread == threading.main_thread().ident and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(live.thread, signal.SIGINT)
+        signal.pthread_kill(live.thread, live.wake_signal)
     else:
         raise_in_thread(live.thread, type(live.interruption or Interruption()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from penstock.core.errors import Interruption
 from penstock.core.ports import Journal, ResultStore, TaskRunner
 from penstock.engine.recorder import Recorder
 from penstock.engine.replay import Replay
+from penstock.engine.trees import since_boot
 
 
 class Host(Protocol):
@@ -58,6 +60,8 @@ class LiveRun:
         scope: numbers the calls the flow makes.
         attempt: of the flow, from 1.
         interrupted: set when the run is to stop; `interruption` says why.
+        began: seconds since the machine was started; what was started later, by this process, belongs to the run.
+        wake_signal: what interrupts the main thread (SIGTERM where the run handles it; SIGINT may be ignored).
         pending: submitted steps that have not ended.
     """
 
@@ -96,6 +100,8 @@ class LiveRun:
         self.interrupted: threading.Event = self.root.interrupted if parent is not None else threading.Event()
         self.interruption: Interruption | None = None
         self.told = 0.0
+        self.wake_signal: int = signal.SIGINT
+        self.began = since_boot() if parent is None else parent.began
         self.unwinding = False
         self.pending: set[Any] = set()
         self.info: RunInfo | None = None

@@ -12,6 +12,7 @@ from penstock.core.errors import (
     CancelledRun,
     MissingContextError,
     ParameterError,
+    ParameterTypeError,
     RunCancelled,
     RunFenced,
     RunNotResumable,
@@ -115,7 +116,7 @@ class LocalEngine:
             return answer(flow, path, return_state)
         try:
             parameters = flow.validated(flow.parameters(args, kwargs))
-        except ParameterError as error:
+        except ParameterTypeError as error:
             if not return_state:
                 raise
             return State(StateType.FAILED, None, f"Validation of flow parameters failed: {error}", error)

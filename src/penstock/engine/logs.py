@@ -92,12 +92,26 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
     return logging.LoggerAdapter(_runs, {"run_id": scope.live.id, "step": scope.key})
 
 
+def flow_run_logger(flow_run: Any, flow: Any = None) -> logging.LoggerAdapter[logging.Logger]:
+    """A run logger for a hook of a flow."""
+    return logging.LoggerAdapter(_runs, {"run_id": flow_run.id, "step": None})
+
+
+def task_run_logger(task_run: Any, task: Any = None, flow_run: Any = None) -> logging.LoggerAdapter[logging.Logger]:
+    """A run logger for a hook of a task."""
+    return logging.LoggerAdapter(_runs, {"run_id": task_run.flow_run_id, "step": task_run.dynamic_key})
+
+
 def _print(*values: Any, **options: Any) -> None:
     if _capture.get() and options.get("file") in (None, sys.stdout, sys.stderr) and current_scope.get() is not None:
         separator = options.get("sep")
         end = options.get("end")
         text = (" " if separator is None else separator).join(map(str, values)) + (end or "").rstrip("\n")
-        _runs.info("%s", text)
+        token = _capture.set(False)  # whoever shows log lines may print them
+        try:
+            _runs.info("%s", text)
+        finally:
+            _capture.reset(token)
         return
     _plain_print(*values, **options)
 

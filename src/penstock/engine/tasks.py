@@ -12,6 +12,7 @@ from penstock.core.decisions import Finish, Retry, TaskState, decide_task
 from penstock.core.errors import (
     Interruption,
     JournalError,
+    ParameterBindError,
     ReplayDiverged,
     ResultNotSaved,
     TaskTimedOut,
@@ -139,13 +140,15 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
             state = live.recorder.begin(state, started)
             scope.info = (call, state, started, args, kwargs)
             if task.on_running_hooks:
-                yield from run_hooks(task.on_running_hooks, task, info_of(call, state), _running(state.attempt))
+                yield from run_hooks(
+                    task.on_running_hooks, task, info_of(call, state), _running(state.attempt), live.flow.log_prints
+                )
             try:
                 value = yield _call_of(call, args, kwargs)
             except Exception as error:
                 if live.recorder.fault is not None or isinstance(error, ReplayDiverged):
                     raise
-                outcome = failed_state(error, "Task run")
+                outcome = failed_state(_binding_error(call, error) or error, "Task run")
             except BaseException as error:
                 yield from _unwind(call, state, error, started)
                 raise
@@ -164,7 +167,7 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
         current_scope.reset(token)
     hooks = task.on_completion_hooks if outcome.type is _COMPLETED else task.on_failure_hooks
     if hooks and outcome.type is not StateType.CANCELLED:
-        yield from run_hooks(hooks, task, info_of(call, state), outcome)
+        yield from run_hooks(hooks, task, info_of(call, state), outcome, live.flow.log_prints)
     return outcome
 
 
@@ -192,6 +195,17 @@ def _state_of_value(value: Any) -> State:
 
 def _running(attempt: int) -> State:
     return State(StateType.RUNNING, "Retrying" if attempt > 1 else None)
+
+
+def _binding_error(call: StepCall, error: Exception) -> Exception | None:
+    """What is wrong with the arguments, if that is why the call failed before any code of the task was executed."""
+    if type(error) is not TypeError:
+        return None
+    try:
+        call.task.parameters(call.args, call.kwargs)
+    except ParameterBindError as mistakes:
+        return mistakes
+    return None
 
 
 def failed_state(error: BaseException, what: str) -> State:
@@ -290,7 +304,7 @@ def _unwind(call: StepCall, state: TaskState, error: BaseException, started: int
     task = call.task
     hooks = task.on_crashed_hooks if kind is StateType.CRASHED else task.on_cancellation_hooks
     if hooks:
-        yield from run_hooks(hooks, task, info_of(call, state), outcome)
+        yield from run_hooks(hooks, task, info_of(call, state), outcome, live.flow.log_prints)
 
 
 def aborted_message(error: BaseException) -> str:

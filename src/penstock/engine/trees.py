@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
+
+from penstock.core.ids import process_start
 
 
 def descendants(pid: int) -> list[int]:
@@ -45,3 +49,19 @@ def kill_tree(pid: int, number: int) -> None:
                 os.killpg(process, number)
             else:
                 os.kill(process, number)
+
+
+def since_boot() -> float:
+    """Seconds since the machine was started, as process start times are told; 0 where they are not."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else 0.0
+
+
+def kill_children_since(began: float) -> None:
+    """Kill what this process has started since then, and all that was started by it."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    for pid in descendants(os.getpid()):
+        start = process_start(pid)
+        if start is None:
+            continue
+        if not start.isdigit() or int(start) / ticks >= began - 1 / ticks:
+            kill_tree(pid, signal.SIGKILL)

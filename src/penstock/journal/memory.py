@@ -120,6 +120,9 @@ class MemoryJournal(Journal):
 
     def find(self, prefix: str, limit: int = 10) -> list[Run]:
         """See `Journal.find`."""
+        exact = self.run(prefix)
+        if exact is not None:
+            return [exact]
         names = (prefix, encodable(prefix))
         found = [r for r in self._all_runs() if r.id.startswith(prefix) or r.id.endswith(prefix) or r.name in names]
         return found[:limit]

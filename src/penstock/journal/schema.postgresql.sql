@@ -43,6 +43,7 @@ CREATE TABLE runs (
 CREATE INDEX ix_runs_state ON runs (state, id);
 CREATE INDEX ix_runs_flow ON runs (flow, id);
 CREATE INDEX ix_runs_parent ON runs (parent_id, id);
+CREATE INDEX ix_runs_parent_flow ON runs (parent_id, flow, id);
 CREATE INDEX ix_runs_name ON runs (name);
 CREATE TABLE task_runs (
     run_id TEXT COLLATE "C" NOT NULL,

@@ -84,6 +84,7 @@ runs = Table(
 Index("ix_runs_state", runs.c.state, runs.c.id)
 Index("ix_runs_flow", runs.c.flow, runs.c.id)
 Index("ix_runs_parent", runs.c.parent_id, runs.c.id)
+Index("ix_runs_parent_flow", runs.c.parent_id, runs.c.flow, runs.c.id)
 Index("ix_runs_name", runs.c.name)
 
 task_runs = Table(

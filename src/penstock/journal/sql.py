@@ -136,6 +136,9 @@ class SqlJournal(Journal):
 
     def find(self, prefix: str, limit: int = 10) -> list[Run]:
         """See `Journal.find`."""
+        exact = self.run(prefix)
+        if exact is not None:
+            return [exact]
         sql = (
             f"{_RUNS} WHERE id IN (SELECT id FROM runs WHERE id >= ? AND id < ? "
             "UNION SELECT id FROM runs WHERE substr(id, length(id) - ?) = ? UNION SELECT id FROM runs WHERE name = ?) "
@@ -144,12 +147,9 @@ class SqlJournal(Journal):
         return self._run_rows(sql, (prefix, f"{prefix}\U0010ffff", len(prefix) - 1, prefix, prefix, limit))
 
     def runs(self, where: RunFilter) -> list[Run]:
-        """See `Journal.runs`."""
+        """See `Journal.runs`. Each state is looked up by its index, and the pages are merged."""
         conditions: list[str] = ["1 = 1"]
         parameters: list[Any] = []
-        if where.states:
-            conditions.append(f"state IN ({', '.join('?' * len(where.states))})")
-            parameters.extend(where.states)
         if where.flow is not None:
             conditions.append("flow = ?")
             parameters.append(where.flow)
@@ -161,8 +161,13 @@ class SqlJournal(Journal):
             parameters.append(where.parent_id)
         elif not where.children:
             conditions.append("parent_id IS NULL")
-        sql = f"{_RUNS} WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
-        return self._run_rows(sql, (*parameters, where.limit))
+        page = f"SELECT * FROM ({_RUNS} WHERE {' AND '.join(conditions)} {{0}} ORDER BY id DESC LIMIT ?) AS page"
+        states = dict.fromkeys(where.states)
+        if not states:
+            return self._run_rows(page.format(""), (*parameters, where.limit))
+        pages = " UNION ALL ".join([page.format("AND state = ?")] * len(states))
+        values = [value for state in states for value in (*parameters, state, where.limit)]
+        return self._run_rows(f"{pages} ORDER BY id DESC LIMIT ?", (*values, where.limit))
 
     def flows(self) -> list[FlowSummary]:
         """See `Journal.flows`."""

@@ -244,7 +244,10 @@ class SqliteJournal(SqlJournal):
 
     def check(self) -> list[str]:
         """What SQLite's own integrity check finds; empty when the file is sound."""
-        return [row[0] for row in self._fetch("PRAGMA quick_check") if row[0] != "ok"]
+        try:
+            return [row[0] for row in self._fetch("PRAGMA quick_check") if row[0] != "ok"]
+        except JournalCorrupt as error:
+            return [error.message]
 
     def vacuum(self) -> None:
         """See `Journal.vacuum`."""

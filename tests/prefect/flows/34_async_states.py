@@ -18,7 +18,7 @@ async def reads() -> list:
     """State results, awaited."""
     good = await fetch(2, return_state=True)
     bad = await fetch(0, return_state=True)
-    seen = [await good.aresult(), await good.result()]
+    seen = [await good.aresult(), await good.aresult()]
     try:
         await bad.aresult()
     except ZeroDivisionError:

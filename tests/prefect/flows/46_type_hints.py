@@ -1,4 +1,4 @@
-"""Hooks and helpers annotated the way people do it."""
+"""Hooks and functions annotated the way people do it."""
 
 from facts import fact
 from prefect import Flow, State, Task, flow, task
@@ -26,7 +26,7 @@ def step(number: int) -> int:
 
 
 def first_of(futures: PrefectFutureList[int]) -> PrefectFuture[int]:
-    """An ordinary helper."""
+    """An ordinary function."""
     return futures[0]
 
 

@@ -88,6 +88,7 @@ def _runs() -> None:
     op.create_index("ix_runs_state", "runs", ["state", "id"])
     op.create_index("ix_runs_flow", "runs", ["flow", "id"])
     op.create_index("ix_runs_parent", "runs", ["parent_id", "id"])
+    op.create_index("ix_runs_parent_flow", "runs", ["parent_id", "flow", "id"])
     op.create_index("ix_runs_name", "runs", ["name"])
 
 

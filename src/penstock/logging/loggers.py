@@ -1,0 +1,5 @@
+"""Loggers for hooks, under Prefect's module name."""
+
+from penstock.engine.logs import disable_run_logger, flow_run_logger, get_logger, get_run_logger, task_run_logger
+
+__all__ = ["disable_run_logger", "flow_run_logger", "get_logger", "get_run_logger", "task_run_logger"]
