@@ -88,7 +88,7 @@ def test_the_order_of_a_bad_run_with_retries(app: Penstock) -> None:
     ]
     assert first[1:] == [*attempt, ended]
     assert told[9:] == [
-        "flow.on_running day Retrying 2",
+        "flow.on_running day Running 2",
         *attempt,
         ended,
         "flow.on_failure day Failed 2",

@@ -6,6 +6,7 @@ It ends, with all it has started, as soon as the parent is gone: a watcher sees 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import os
@@ -14,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 from penstock.core.context import Scope, current_scope
@@ -142,13 +144,23 @@ class _Server:
                 self.execute(rest[0])
 
 
+def _close(handle: int) -> None:
+    """What a task forks must not hold the pipes open: the parent would wait for it."""
+    with contextlib.suppress(OSError):
+        os.close(handle)
+
+
 def main() -> None:
     """Serve the parent that started this process."""
     from penstock.engine.logs import JournalHandler
 
     logging.getLogger("penstock").setLevel(logging.DEBUG)
     logging.getLogger("penstock.run").addHandler(JournalHandler())
-    server = _Server(int(sys.argv[1]), int(sys.argv[2]))
+    handles = int(sys.argv[1]), int(sys.argv[2])
+    for handle in handles:
+        os.set_inheritable(handle, False)
+        os.register_at_fork(after_in_child=partial(_close, handle))
+    server = _Server(*handles)
     provide_engine(lambda: _ChildEngine(server))
     server.serve()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -62,6 +63,8 @@ def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
             live.stop_runner()
         return (yield from _end(live, state))
     except BaseException as error:
+        if os.getpid() != engine.pid:  # a forked child leaves: nothing here is its own
+            raise
         engine.unwinds(live.root)
         state = yield from _abort(live, error)
         if (
@@ -72,10 +75,11 @@ def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
             raise
         return state
     finally:
-        live.stop_runner()
         current_tags.reset(tags_token)
         current_scope.reset(token)
-        engine.unregister(live)
+        if os.getpid() == engine.pid:
+            live.stop_runner()
+            engine.unregister(live)
 
 
 def _open(live: LiveRun, created: Record | None) -> Path[Stored | None]:

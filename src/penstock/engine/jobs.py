@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import traceback
 from contextvars import copy_context
 from typing import Any
 
@@ -64,9 +66,20 @@ class Job:
         except Interruption as error:
             state = State(StateType.CANCELLED, None, error.reason, error)
         except BaseException as error:
+            _leave_if_forked(call, error)
             state = State(StateType.CRASHED, None, aborted_message(error), error)
         call.live.pending.discard(self.future)
         self.future.settle(state)
+
+
+def _leave_if_forked(call: StepCall, error: BaseException) -> None:
+    """A child that the task has forked ends here: the worker's loop is its parent's."""
+    if os.getpid() == call.live.engine.pid:
+        return
+    if isinstance(error, SystemExit):
+        os._exit(error.code if isinstance(error.code, int) else 0 if error.code is None else 1)
+    traceback.print_exception(error)
+    os._exit(1)
 
 
 def submit(call: StepCall) -> PenstockFuture[Any]:

@@ -20,6 +20,7 @@ class Host(Protocol):
     journal: Journal
     results: ResultStore
     owner: str
+    pid: int
     lease_us: int
 
     def register(self, live: LiveRun) -> None:
@@ -101,7 +102,7 @@ class LiveRun:
         self.interruption: Interruption | None = None
         self.told = 0.0
         self.wake_signal: int = signal.SIGINT
-        self.began = since_boot() if parent is None else parent.began
+        self.began: float = since_boot() if parent is None else parent.began
         self.unwinding = False
         self.pending: set[Any] = set()
         self.info: RunInfo | None = None

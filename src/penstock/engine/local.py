@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from penstock.authoring.flows import Flow
@@ -60,6 +61,7 @@ class LocalEngine:
         self.lease_us = int(lease_seconds * 1_000_000)
         self.max_workers = max_workers
         self.owner = new_owner()
+        self.pid = os.getpid()
         self.observers: list[Observer] = []
         self.keeper = Keeper(self)
 

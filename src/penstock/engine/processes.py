@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import pickle
 import select
@@ -23,7 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.core.context import current_scope
-from penstock.core.errors import CrashedRun, RunCancelled
+from penstock.core.errors import CrashedRun, Interruption, RunCancelled
 from penstock.core.ports import current_engine
 from penstock.engine.pipes import dumps, receive, send
 from penstock.engine.threads import ThreadPoolTaskRunner
@@ -91,6 +92,14 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
         super().stop(kill)
 
 
+class _Late(Interruption):
+    """A time limit has passed: of the call that runs, or of one around it."""
+
+    def __init__(self, late: Any) -> None:
+        super().__init__("The task around this step ran out of time.")
+        self.late = late
+
+
 class Child:
     """One child process and the pipes to it."""
 
@@ -109,6 +118,7 @@ class Child:
         os.close(from_child)
         self.alive = True
         self._killed = False
+        self._limits: list[tuple[float, Any]] = []
         send(self._out, ("hello", list(sys.path), sys.argv[:1], os.getcwd()))
 
     def call(
@@ -121,32 +131,46 @@ class Child:
     ) -> Any:
         """Execute there, and serve what it asks for meanwhile."""
         payload = dumps((fn, args, kwargs), "The arguments of a task in a process")
-        deadline = None if seconds is None else time.monotonic() + seconds
+        self._limits.append((math.inf if seconds is None else time.monotonic() + seconds, late))
         try:
             send(self._out, ("call", payload))
             while True:
-                self._wait(deadline, late)
+                self._wait()
                 kind, *rest = receive(self._in)
                 if kind == "done":
                     return pickle.loads(rest[0])
                 if kind == "raised":
                     raise _error(rest[0], rest[1])
                 self._serve(kind, rest)
+        except _Late as expired:
+            if expired.late is late:
+                raise late from None
+            raise
         except (EOFError, BrokenPipeError, ConnectionError):
-            self.alive = False
-            code = self.process.wait()
-            if self._killed:
-                raise RunCancelled("The run was cancelled; its process tasks were killed.") from None
-            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            raise CrashedRun(f"The process of the task ended with {how} before it gave a result.") from None
+            raise self._vanished() from None
+        finally:
+            self._limits.pop()
 
-    def _wait(self, deadline: float | None, late: Any) -> None:
-        if deadline is None:
+    def _wait(self) -> None:
+        """Until it says something, or the nearest limit of the calls under way has passed."""
+        limit, late = min(self._limits, key=lambda entry: entry[0])
+        if limit == math.inf:
             return
-        left = deadline - time.monotonic()
+        left = limit - time.monotonic()
         if left <= 0 or not select.select([self._in], [], [], left)[0]:
             self.kill()
-            raise late
+            self._killed = False
+            raise _Late(late)
+
+    def _vanished(self) -> BaseException:
+        self.alive = False
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # what it has left behind
+        code = self.process.wait()
+        if self._killed:
+            return RunCancelled("The run was cancelled; its process tasks were killed.")
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return CrashedRun(f"The process of the task ended with {how} before it gave a result.")
 
     def _serve(self, kind: str, rest: list[Any]) -> None:
         """What a task asks of the flow's process: to keep log lines, to run another task, to tell where it is."""

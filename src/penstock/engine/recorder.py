@@ -132,11 +132,12 @@ class Recorder:
         if self._announced:
             self._announced.discard(key)
 
-    def end_steps(self, command: Finish) -> None:
-        """Record this end for every step that still runs: the run ends without waiting for them."""
+    def end_steps(self, command: Finish, below: str = "") -> None:
+        """Record this end for every step that still runs (below a step, with its key): nobody waits for them."""
         with self._lock:
-            records = [Record(decide_task(state, command)) for state in self.running.values()]
-            self.running.clear()
+            found = [key for key in list(self.running) if key.startswith(below)]
+            states = [state for key in found if (state := self.running.pop(key, None)) is not None]
+            records = [Record(decide_task(state, command)) for state in states]
             if records:
                 self._append(records)
 

@@ -149,6 +149,10 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
                 if live.recorder.fault is not None or isinstance(error, ReplayDiverged):
                     raise
                 outcome = failed_state(_binding_error(call, error) or error, "Task run")
+                if isinstance(error, TaskTimedOut):
+                    message = "The task around this step ran out of time."
+                    finish = Finish(now_us(), StateType.CANCELLED, None, message)
+                    yield Commit(live.remote, live.recorder.end_steps, finish, f"{state.step.key}/")
             except BaseException as error:
                 yield from _unwind(call, state, error, started)
                 raise
@@ -315,6 +319,8 @@ def aborted_message(error: BaseException) -> str:
         return "Execution was aborted by an interrupt signal."
     if isinstance(error, SystemExit):
         return f"Execution was aborted by Python system exit call (code {error.code!r})."
+    if type(error).__name__ == "CancelledError":
+        return "Execution was cancelled from outside: by an interrupt signal, or through its asyncio task."
     return f"Execution was aborted by {type_name(error)}: {text_of(error)}"
 
 

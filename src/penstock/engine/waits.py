@@ -58,6 +58,8 @@ class Call(Wait):
             if timer.expired():
                 raise self.late from None
             raise
+        if timer.expired():  # the task has swallowed its cancellation
+            raise self.late
         return value
 
 
