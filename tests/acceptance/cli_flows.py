@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -157,6 +159,18 @@ def leaves(code: int = 7) -> None:
 def prints() -> dict[str, int]:
     print("printed to stdout")
     return {"rows": 3}
+
+
+@flow
+def noisy(folder: Path, lines: int = 0) -> None:
+    """Writes to the terminal by every way there is, and by one that would move its cursor."""
+    for number in range(lines):
+        print(f"line {number}.")
+    gate(folder, "noise")
+    os.write(1, b"straight to stdout\n")
+    os.write(2, b"straight to stderr\n")
+    subprocess.run(["sh", "-c", "echo from a child; echo of a child >&2"], check=True)
+    print("\x1b[2J\x1b[32mgreen\x1b[0m\x1b]0;owned\x07", "and no end", end="")
 
 
 @flow

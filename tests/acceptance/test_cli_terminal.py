@@ -54,7 +54,7 @@ def test_the_tree_lives(cli: Cli) -> None:
     assert "9 steps: 9 completed, 2 attempts retried" in rest
     assert "returned 15" in rest
     assert screen[-2].endswith("what was logged")
-    assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")  # the cursor is back
+    assert b"\x1b[?25l" not in terminal.raw  # a cursor that is hidden stays hidden when the process is killed
 
 
 @pytest.mark.parametrize("columns", [30, 44, 60, 80, 200])
@@ -92,6 +92,26 @@ def test_hostile_text_does_not_reach_the_terminal(cli: Cli) -> None:
         assert b"\x07" not in seen.raw
 
 
+def test_what_others_write_goes_above_the_tree(cli: Cli) -> None:
+    (cli.folder / "noise.go").touch()
+    terminal = cli.terminal("run", f"{FLOWS}:noisy", "-p", f"folder={cli.folder}")
+    assert terminal.end() == 0
+    lines = terminal.text.split("\n")
+    for line in ("straight to stdout", "straight to stderr", "from a child", "of a child"):
+        assert line in lines
+    assert any(line.startswith("green") and line.endswith("and no end") for line in lines)
+    assert b"\x1b[2J" not in terminal.raw
+    assert b"\x1b]0;" not in terminal.raw
+    assert lines.index("from a child") < lines.index(next(line for line in lines if line.startswith("✓ noisy · ")))
+
+
+def test_a_flood_of_lines(cli: Cli) -> None:
+    (cli.folder / "noise.go").touch()
+    terminal = cli.terminal("run", f"{FLOWS}:noisy", "-p", f"folder={cli.folder}", "-p", "lines=60000")
+    assert terminal.end() == 0
+    assert re.findall(r"line (\d+)\.", terminal.text) == [str(number) for number in range(60_000)]
+
+
 def test_ctrl_c(cli: Cli) -> None:
     terminal = cli.terminal("run", f"{FLOWS}:wide", "-p", f"folder={cli.folder}")
     terminal.read_until("4/6  2 running")
@@ -100,7 +120,6 @@ def test_ctrl_c(cli: Cli) -> None:
     assert "✗ wide stopped by Ctrl-C after" in terminal.text
     assert "penstock runs resume" in terminal.text
     assert "Traceback" not in terminal.text
-    assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
     assert cli.json("runs", "list")["runs"][0]["state"] == "Crashed"
 
     let_through(cli)
@@ -114,7 +133,7 @@ def test_plain_lines_in_a_terminal(cli: Cli) -> None:
     terminal = cli.terminal("run", f"{FLOWS}:hello", "--plain")
     assert terminal.end() == 0
     assert "✓ greet#1" in terminal.text
-    assert b"\x1b[?25l" not in terminal.raw
+    assert b"\x1b[J" not in terminal.raw
 
 
 def test_a_dumb_terminal_gets_plain_lines(cli: Cli) -> None:

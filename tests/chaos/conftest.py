@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.chaos.lab import Lab
+from tests.chaos.workers import settings_of
 
 from penstock.app import open_journal
 from penstock.core.ports import Journal
-from tests.chaos.lab import Lab
-from tests.chaos.workers import settings_of
 
 
 @pytest.fixture(scope="session")

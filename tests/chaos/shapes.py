@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from penstock.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 kill_at_effect = 0
 """When this many side effects have been made by this process, it is killed, before any record of the last one."""
+
+linger = 0.0
+"""How long a step goes on after its side effect."""
 
 _made = 0
 
@@ -30,6 +34,7 @@ def effect(where: str) -> None:
     os.write(handle, line.encode())
     os.close(handle)
     _made += 1
+    time.sleep(linger)
     if _made == kill_at_effect:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.chaos import workers
+from tests.chaos.invariants import check_run, family
+from tests.chaos.lab import Ended, Gate, Lab, Worker, state_of_process, until
+from tests.chaos.trouble import at_work, lines_in
 
 from penstock.core.errors import InvalidTransition
 from penstock.core.events import RunResumed, now_us
 from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Journal
 from penstock.engine.recovery import cancel
-from tests.chaos import workers
-from tests.chaos.invariants import check_run, family
-from tests.chaos.lab import Ended, Gate, Lab, Worker, state_of_process, until
-from tests.chaos.trouble import at_work, lines_in
 
 pytestmark = pytest.mark.chaos
 

@@ -6,13 +6,13 @@ import signal
 from typing import Any
 
 import pytest
+from tests.chaos import workers
+from tests.chaos.invariants import check_run, family
+from tests.chaos.lab import Lab, Worker, until
 
 from penstock.core.events import now_us
 from penstock.core.model import Run
 from penstock.core.ports import Journal
-from tests.chaos import workers
-from tests.chaos.invariants import check_run, family
-from tests.chaos.lab import Lab, Worker, until
 
 pytestmark = pytest.mark.chaos
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-
-from penstock.core.events import RunEnded
-from penstock.core.model import Run
-from penstock.core.ports import Journal
-from penstock.engine.replay import state_of
-from penstock.journal.results import FileResultStore
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family, recorded_attempts
 from tests.chaos.lab import Ended, Lab
 from tests.chaos.shapes import SHAPES, effects_in
+
+from penstock.core.events import RunEnded, TaskStarted
+from penstock.core.model import Run
+from penstock.core.ports import Journal
+from penstock.engine.replay import state_of
+from penstock.journal.results import FileResultStore
 
 pytestmark = pytest.mark.chaos
 
@@ -119,6 +119,20 @@ def test_a_run_killed_at_any_point_is_carried_on(
         if not killed:
             assert at > 4, "a run of this shape has more points than that"
             break
+
+
+@pytest.mark.parametrize("shape", QUICK)
+def test_a_run_killed_when_the_starts_of_its_steps_are_on_record(
+    lab: Lab, store: dict[str, Any], journal: Journal, shape: str, calm: Calm
+) -> None:
+    """What is under way is then known to the journal, and is done again all the same."""
+    eager = {**store, "eager": True}
+    for at in range(2, 6):
+        story = Story(lab, eager, journal, shape, f"eager-{at}")
+        assert story.start(["effect", at])
+        assert not story.resume()
+        story.check(calm)
+    assert any(isinstance(stored.event, TaskStarted) for stored in journal.read(0, 100_000))
 
 
 @pytest.mark.parametrize("shape", QUICK)

@@ -8,14 +8,14 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-
-from penstock.core.events import RunResumed, RunStarted
-from penstock.core.model import RunFilter
-from penstock.core.ports import Journal
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family, recorded_attempts
 from tests.chaos.lab import Gate, Lab
 from tests.chaos.shapes import SHAPES, effects_in
+
+from penstock.core.events import RunResumed, RunStarted
+from penstock.core.model import RunFilter
+from penstock.core.ports import Journal
 
 pytestmark = pytest.mark.chaos
 

@@ -11,14 +11,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from penstock.app import open_journal
-from penstock.core.model import RunFilter
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family, recorded_attempts
 from tests.chaos.lab import ROOT, Lab, until
 from tests.chaos.shapes import SHAPES, effects_in
 from tests.conftest import missing
+
+from penstock.app import open_journal
+from penstock.core.model import RunFilter
 
 pytestmark = [pytest.mark.chaos, pytest.mark.integration]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from penstock.core.events import now_us
-from penstock.core.model import Run, RunFilter
-from penstock.core.ports import Journal
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
 from tests.chaos.lab import Ended, Lab, state_of_process, until
 from tests.chaos.trouble import at_work, lines_in
+
+from penstock.core.events import now_us
+from penstock.core.model import Run, RunFilter
+from penstock.core.ports import Journal
 
 pytestmark = pytest.mark.chaos
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from penstock.core.model import RunFilter
-from penstock.core.ports import Journal
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
 from tests.chaos.lab import Ended, Lab, state_of_process, until
 from tests.chaos.trouble import at_work
+
+from penstock.core.model import RunFilter
+from penstock.core.ports import Journal
 
 pytestmark = pytest.mark.chaos
 

@@ -284,135 +284,6 @@ WAYS_OUT: dict[str, Callable[[], Any]] = {
 }
 
 
-@task(timeout_seconds=0.3)
-def late(where: str) -> None:
-    ready(where)
-    time.sleep(LONG)
-
-
-@task(timeout_seconds=0.3)
-def late_family(where: str) -> None:
-    family.fn(where)
-
-
-@task(timeout_seconds=0.3)
-def late_and_deaf(where: str) -> str:
-    """Takes the exception that ends it for nothing, and returns."""
-    ready(where)
-    end = time.monotonic() + 0.6
-    while time.monotonic() < end:
-        try:
-            time.sleep(end - time.monotonic())
-        except BaseException:
-            continue
-    return "in spite of all"
-
-
-@task(timeout_seconds=0.3)
-def late_for_ever(where: str) -> None:
-    stubborn.fn(where)
-
-
-@task(timeout_seconds=0.3)
-def late_below(where: str) -> None:
-    sleep(where)
-
-
-@task(timeout_seconds=0.3)
-async def late_async(where: str) -> None:
-    ready(where)
-    await asyncio.sleep(LONG)
-
-
-@task(timeout_seconds=0.3)
-async def late_and_deaf_async(where: str) -> str:
-    ready(where)
-    for _ in range(3):
-        try:
-            await asyncio.sleep(0.3)
-        except asyncio.CancelledError:
-            continue
-    return "in spite of all"
-
-
-@task(timeout_seconds=0.3)
-def late_then_calls(where: str, gate: str) -> None:
-    """Left behind by its timeout, it goes on and calls a task when its run is over."""
-    ready(where)
-    until_exists(gate)
-    quick("from beyond")
-
-
-def until_exists(path: str) -> None:
-    while not os.path.exists(path):
-        try:
-            time.sleep(0.01)
-        except BaseException:
-            continue
-
-
-@flow
-def out_of_time(where: str, how: str) -> str:
-    return str(globals()[how](where, return_state=True).name)
-
-
-@flow(task_runner=ThreadPoolTaskRunner(max_workers=2))
-def out_of_time_in_thread(where: str, how: str) -> str:
-    future = globals()[how].submit(where)
-    future.wait()
-    return str(future.state.name)
-
-
-@flow(task_runner=PROCESSES)
-def out_of_time_in_process(where: str, how: str) -> str:
-    states = [globals()[how].submit(where, return_state=True).name for _ in range(2)]
-    assert quick.submit("still works").result() == "still works"
-    return ",".join(map(str, states))
-
-
-@flow
-async def out_of_time_async(where: str, how: str) -> str:
-    return str((await globals()[how](where, return_state=True)).name)
-
-
-@flow
-def left_behind(where: str, gate: str) -> str:
-    future = late_then_calls.submit(where, gate)
-    future.wait()
-    return str(future.state.name)
-
-
-@flow(timeout_seconds=0.5)
-def late_flow(where: str) -> None:
-    sleep(where)
-
-
-@flow(timeout_seconds=0.5)
-def late_flow_itself(where: str) -> None:
-    ready(where)
-    time.sleep(LONG)
-
-
-@flow(timeout_seconds=0.5)
-def late_flow_of_threads(where: str) -> None:
-    sleep.map([where, where]).wait()
-
-
-@flow(timeout_seconds=1.5, task_runner=PROCESSES)
-def late_flow_of_processes(where: str) -> None:
-    family.map([where, where]).wait()
-
-
-@flow(timeout_seconds=0.5)
-async def late_flow_async(where: str) -> None:
-    await asyncio.gather(asleep(where), asleep(where))
-
-
-@flow(timeout_seconds=0.5)
-def late_flow_below(where: str) -> None:
-    sleeping(where)
-
-
 @task
 def forks_and_vanishes(where: str) -> None:
     """Its child keeps every open file of the task's process, the pipes to the flow too."""
@@ -449,6 +320,15 @@ def quick_in_time(where: str) -> str:
     return "done"
 
 
+def until_exists(path: str) -> None:
+    """Wait for a file, whatever exception comes."""
+    while not os.path.exists(path):
+        try:
+            time.sleep(0.01)
+        except BaseException:
+            continue
+
+
 def until_lines(where: str, count: int) -> None:
     while lines_in(Path(where)) < count:
         time.sleep(0.01)
@@ -461,7 +341,7 @@ def _squared(number: int) -> int:
 @task
 def pooled(method: str) -> list[int]:
     """The standard library's own pool of processes, inside a task."""
-    import multiprocessing  # noqa: PLC0415
+    import multiprocessing
 
     with multiprocessing.get_context(method).Pool(2) as pool:
         return pool.map(_squared, range(5))

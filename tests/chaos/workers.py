@@ -7,28 +7,38 @@ import fcntl
 import importlib
 import inspect
 import os
+import resource
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from penstock import flow, task
+from tests.chaos import shapes
+
+from penstock import flow, get_run_logger, task
 from penstock.app import Penstock, Settings, open_journal
 from penstock.core import ids
 from penstock.core.model import RunFilter
 from penstock.core.ports import Journal
+from penstock.engine import keeper
 from penstock.engine.recovery import cancel
 from penstock.journal.postgres import PostgresJournal
+from penstock.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from penstock.testing.faults import Fault, FaultyJournal, kill_process, stop_process
-from tests.chaos import shapes
 
 STRIKES = {"kill": kill_process, "stop": stop_process}
 
 
 def settings_of(store: dict[str, Any]) -> Settings:
-    """Where the journal is."""
-    return Settings(**{"log_level": "WARNING", **store})
+    """Where the journal is. An eager one has the start of every step on record, for steps take a little longer."""
+    given = {"log_level": "WARNING", **store}
+    if given.pop("eager", False):
+        keeper._FLUSH_SECONDS = 0.002
+        shapes.linger = 0.01
+    return Settings(**given)
 
 
 @contextmanager
@@ -115,9 +125,10 @@ def wait_at(gate: str) -> None:
 
 
 def trouble(store: dict[str, Any], flow: str, where: str, **more: Any) -> Any:
-    """Run one of the flows that make trouble."""
+    """Run one of the flows that make trouble, or are late."""
+    found = getattr(importlib.import_module("tests.chaos.trouble"), flow, None)
     with opened(store):
-        return finished(getattr(importlib.import_module("tests.chaos.trouble"), flow)(where, **more))
+        return finished((found or getattr(importlib.import_module("tests.chaos.late"), flow))(where, **more))
 
 
 def trouble_in_thread(store: dict[str, Any], flow: str, where: str) -> Any:
@@ -139,8 +150,7 @@ def cancel_at_the_gate(store: dict[str, Any], gate: str, run_id: str) -> str:
 def left_behind(store: dict[str, Any], where: str, gate: str) -> list[Any]:
     """Run a flow whose task is left behind by its timeout, then let that task go on."""
     with opened(store) as app:
-        trouble_module = importlib.import_module("tests.chaos.trouble")
-        name = trouble_module.left_behind(where, gate)
+        name = importlib.import_module("tests.chaos.late").left_behind(where, gate)
         (run,) = app.journal.runs(RunFilter())
         before = len(list(app.journal.load(run.id)))
         Path(gate).touch()
@@ -170,3 +180,108 @@ def fill_journal(store: dict[str, Any], where: str, size: int) -> int:
     """Run a flow whose results take some room."""
     with opened(store):
         return int(filling(where, size))
+
+
+def peak_megabytes() -> float:
+    """The most memory this process has used so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def log_much(store: dict[str, Any], lines: int, length: int) -> list[float]:
+    """Log many lines in one task; the lines on record, and the memory that took."""
+
+    @task
+    def talk() -> float:
+        logger = get_run_logger()
+        logger.warning("the first line")
+        before = peak_megabytes()
+        for number in range(lines):
+            logger.warning("%d %s", number, "x" * length)
+        return peak_megabytes() - before
+
+    @flow
+    def talking() -> float:
+        return talk()
+
+    with opened(store) as app:
+        used = talking()
+        (run,) = app.journal.runs(RunFilter())
+        seen = after = 0
+        while page := app.journal.logs(run.id, after=after, limit=5_000):
+            seen += len(page)
+            after = page[-1].id
+        return [seen, used]
+
+
+def return_much(store: dict[str, Any], kind: str, runner: str) -> list[Any]:
+    """A task returns 100 MB, another one takes it; then a new run takes over what is recorded."""
+    runners = {"thread": ThreadPoolTaskRunner, "process": ProcessPoolTaskRunner}
+    fails = [True]
+
+    @flow(task_runner=runners[runner](max_workers=1) if runner in runners else None)
+    def heavy() -> int:
+        value = heap(kind) if runner == "called" else heap.submit(kind).result()
+        if fails:
+            raise ValueError("once")
+        return weigh(value) if runner == "called" else int(weigh.submit(value).result())
+
+    with opened(store) as app:
+        state = heavy(return_state=True)
+        fails.clear()
+        (failed,) = app.journal.runs(RunFilter())
+        return [state.name, app.resume(failed.id, heavy)]
+
+
+@task
+def heap(kind: str) -> Any:
+    """About 100 MB."""
+    if kind == "bytes":
+        return os.urandom(1_000_000) * 100
+    if kind == "text":
+        return "penstock " * 11_111_112
+    return [float(number) for number in range(5_000_000)]
+
+
+@task
+def weigh(value: Any) -> int:
+    return len(value)
+
+
+def run_while_the_clock_jumps(store: dict[str, Any], seconds: float, where: str, shape: str) -> Any:
+    """Run a flow; the wall clock jumps whenever a side effect is made."""
+    real = time.time_ns
+    jumps = [0]
+
+    def jumping() -> int:
+        return real() + int(seconds * 1e9) * jumps[0]
+
+    time.time_ns = jumping
+    make = shapes.effect
+
+    def effect(path: str) -> None:
+        make(path)
+        jumps[0] += 1
+
+    shapes.effect = effect
+    return run(store, shape, where, "jumping")
+
+
+def sleep_while_the_clock_jumps(store: dict[str, Any], where: str) -> Any:
+    """Start a flow that sleeps, then turn the clock back by a day."""
+    real = time.time_ns
+    module = importlib.import_module("tests.chaos.trouble")
+    note = module.ready
+
+    def ready(path: str, *more: int) -> None:
+        time.time_ns = lambda: real() - 86_400 * 10**9
+        note(path, *more)
+
+    module.ready = ready
+    return trouble(store, "sleeping", where)
+
+
+def resume_in_the_past(store: dict[str, Any], run_id: str) -> Any:
+    """Resume a run by a clock that is a day behind."""
+    real = time.time_ns
+    time.time_ns = lambda: real() - 86_400 * 10**9
+    return resume(store, run_id)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -140,9 +141,8 @@ def test_other_layouts_are_refused(
     layout: str,
     error: type[Exception],
 ) -> None:
-    journal = PostgresJournal(postgres_url)
-    run_id = begin_run(journal)
-    journal.close()
+    with closing(PostgresJournal(postgres_url)) as journal:
+        run_id = begin_run(journal)
     admin.execute("UPDATE penstock.alembic_version SET version_num = %s", (layout,))
     monkeypatch.setattr(versions, "KNOWN", ("0999", versions.HEAD))
     with pytest.raises(error):
@@ -191,9 +191,8 @@ def test_a_database_that_cannot_hold_every_text(postgres_url: str) -> None:
 
 
 def test_a_database_that_takes_no_writes(postgres_url: str, admin: psycopg.Connection) -> None:
-    journal = PostgresJournal(postgres_url)
-    run_id = begin_run(journal)
-    journal.close()
+    with closing(PostgresJournal(postgres_url)) as journal:
+        run_id = begin_run(journal)
     name = urlsplit(postgres_url).path[1:]
     admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     journal = PostgresJournal(postgres_url)

@@ -209,3 +209,25 @@ def test_a_forked_child_is_refused_and_harms_nothing(postgres_url: str) -> None:
     assert journal._writer._session is session, "the child ended its parent's connection"
     assert len(list(journal.load(run_id))) == 3
     journal.close()
+
+
+def test_closing_does_not_wait_for_a_server_that_is_away(journal: PostgresJournal, proxy: Proxy) -> None:
+    run_id = begin_run(journal)
+    errors: list[BaseException] = []
+
+    def append() -> None:
+        try:
+            journal.append(run_id, 2, [task_completed(1)])
+        except BaseException as error:
+            errors.append(error)
+
+    proxy.close()
+    proxy.mode = "lose request"
+    appending = threading.Thread(target=append)
+    appending.start()
+    while proxy.mode == "lose request":
+        appending.join(timeout=0.01)
+    journal.close()
+    appending.join()
+    assert [type(error) for error in errors] == [JournalUnavailable]
+    assert "closed" in str(errors[0])

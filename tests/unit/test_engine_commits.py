@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.engines import dead_owner, engine_on, newest, steps
 
 from penstock import flow, task
 from penstock.app import Penstock, Settings
@@ -13,7 +14,6 @@ from penstock.core.errors import JournalUnavailable
 from penstock.journal.memory import MemoryJournal
 from penstock.task_runners import ThreadPoolTaskRunner
 from penstock.testing.faults import Fault, FaultyJournal, fail_with
-from tests.unit.engines import dead_owner, engine_on, newest, steps
 
 
 @pytest.fixture

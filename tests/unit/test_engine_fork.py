@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.engines import die_in, engine_on, events, names, newest, steps
 
 from penstock import flow, task
 from penstock.app import Penstock
@@ -15,7 +16,6 @@ from penstock.core.events import RunCreated
 from penstock.core.model import Run, RunFilter
 from penstock.engine.recovery import fork
 from penstock.task_runners import ThreadPoolTaskRunner
-from tests.unit.engines import die_in, engine_on, events, names, newest, steps
 
 made: list[str] = []
 broken: set[str] = set()

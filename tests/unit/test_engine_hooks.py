@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.engines import engine_on, names, newest
 
 from penstock import flow, task
 from penstock.app import Penstock
 from penstock.states import State
-from tests.unit.engines import engine_on, names, newest
 
 told: list[str] = []
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.engines import engine_on, newest
 
 from penstock import flow, get_run_logger, task
 from penstock.app import Penstock
 from penstock.core.errors import MissingContextError
 from penstock.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
-from tests.unit.engines import engine_on, newest
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.engines import engine_on
 
 from penstock import flow, task
 from penstock.app import Penstock
@@ -16,7 +17,6 @@ from penstock.core.events import Record
 from penstock.core.model import LogLine
 from penstock.journal.memory import MemoryJournal
 from penstock.task_runners import ThreadPoolTaskRunner
-from tests.unit.engines import engine_on
 
 BYTES_PER_STEP = 50
 """A key alone would take more."""

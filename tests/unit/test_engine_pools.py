@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.engines import engine_on, newest
 
 from penstock import flow, task
 from penstock.app import Penstock
 from penstock.futures import as_completed, wait
 from penstock.task_runners import ThreadPoolTaskRunner
-from tests.unit.engines import engine_on, newest
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.engines import die_in, engine_on, newest
 
 from penstock import flow, runtime, task
 from penstock.app import Penstock
 from penstock.core.errors import ReplayDiverged
 from penstock.task_runners import ThreadPoolTaskRunner
-from tests.unit.engines import die_in, engine_on, newest, steps
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.engines import die_in, dying, engine_on, names, newest, steps
 
 from penstock import flow, get_run_logger, resume, task
 from penstock.app import Penstock
@@ -15,7 +16,6 @@ from penstock.core.errors import JournalFull, JournalUnavailable, RunNotFound, R
 from penstock.core.events import now_us
 from penstock.core.model import RunFilter
 from penstock.testing.faults import Fault, FaultyJournal, fail_with
-from tests.unit.engines import die_in, dying, engine_on, names, newest, steps
 
 made: list[str] = []
 broken: set[str] = set()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.engines import engine_on, events, names, newest, steps
 
 from penstock import flow, runtime, task
 from penstock.app import Penstock
@@ -15,7 +16,6 @@ from penstock.core.events import RunRetrying, TaskCompleted, TaskRetrying
 from penstock.core.retry import exponential_backoff
 from penstock.engine.waits import Sleep
 from penstock.states import State
-from tests.unit.engines import engine_on, events, names, newest, steps
 
 calls: Counter[str] = Counter()
 slept: list[float] = []
@@ -67,7 +67,7 @@ def test_a_task_that_never_works_fails_with_its_last_exception(app: Penstock) ->
     def trying() -> str:
         return work(99)
 
-    with pytest.raises(ValueError, match="failed for the 4. time"):
+    with pytest.raises(ValueError, match=r"failed for the 4\. time"):
         trying()
     assert calls["work"] == 4
     assert steps(app, newest(app).id) == {"work#1": "Failed"}
@@ -101,7 +101,7 @@ def test_delays_may_double(app: Penstock) -> None:
 def test_jitter_stays_within_its_factor(app: Penstock) -> None:
     @flow
     def trying() -> None:
-        with pytest.raises(ValueError, match="201. time"):
+        with pytest.raises(ValueError, match=r"201\. time"):
             work.with_options(retries=200, retry_delay_seconds=10, retry_jitter_factor=0.5)(999)
 
     trying()
@@ -122,7 +122,7 @@ def test_a_condition_decides_with_the_task_its_run_and_its_state(app: Penstock) 
     def trying() -> str:
         return work.with_options(retry_condition_fn=condition)(99)
 
-    with pytest.raises(ValueError, match="2. time"):
+    with pytest.raises(ValueError, match=r"2\. time"):
         trying()
     assert seen == [("work", 1, "Failed"), ("work", 2, "Failed")]
 
@@ -135,7 +135,7 @@ def test_a_condition_that_raises_ends_the_retrying(app: Penstock) -> None:
     def trying() -> str:
         return work.with_options(retry_condition_fn=condition)(99)
 
-    with pytest.raises(ValueError, match="1. time"):
+    with pytest.raises(ValueError, match=r"1\. time"):
         trying()
     (line,) = app.journal.logs(newest(app).id)
     assert "KeyError" in line.message

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from penstock.cli.console import clean, clean_lines, fitting, glyph
-from penstock.cli.progress import Call, Group, Progress
+from penstock.cli.progress import Group, Progress
 from penstock.cli.records import level_name
 from penstock.cli.units import clock, duration
 from penstock.core.context import current_scope
@@ -23,17 +22,10 @@ from penstock.core.events import (
     TaskEnded,
     TaskEvent,
     TaskRetrying,
-    now_us,
 )
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-_TICK_SECONDS = 0.1
-_MOST_LINES = 300
 _TOLD_EACH = 5
 _PAUSE_US = 2_000_000
-LEVEL_COLOURS = {"DEBUG": "bright_black", "INFO": "default", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 class Said(NamedTuple):
@@ -187,93 +179,6 @@ def _counts(group: Group) -> str:
     return ", ".join([*told, f"{len(group.open):,} running"] if group.open else told)
 
 
-class LiveTree:
-    """The tree, drawn again and again at the bottom of the terminal; log lines and prints go above it."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._said: deque[Said] = deque()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep_drawing, name="penstock-display", daemon=True)
-        self._live: Any = None
-        self.take = progress.take
-
-    def start(self) -> None:
-        """Begin to draw."""
-        from rich.live import Live
-
-        from penstock.cli.console import console
-
-        self._live = Live(console=console(), auto_refresh=False, transient=True, vertical_overflow="crop")
-        self._live.start()
-        self._thread.start()
-
-    def said(self, line: Said) -> None:
-        """Queue a log line."""
-        self._said.append(line)
-
-    def stop(self) -> None:
-        """Draw the last tree, and leave it there."""
-        self._stopping.set()
-        self._thread.join()
-        try:
-            self._write_said()
-        finally:
-            self._live.stop()
-        self._progress.catch_up()
-        self._progress.measure()
-        from penstock.cli.tree import Tree
-
-        out = self._live.console
-        height = max(out.height * 2, 60)
-        out.print(Tree(self._progress, now_us(), moving=False).draw(out.width, height), soft_wrap=True)
-
-    def _keep_drawing(self) -> None:
-        from penstock.cli.tree import Tree
-
-        while not self._stopping.wait(_TICK_SECONDS):
-            self._progress.catch_up()
-            self._progress.measure()
-            self._write_said()
-            out = self._live.console
-            # A full last line would make the echo of Ctrl-C start a new one, and what is drawn next be misplaced.
-            drawn = Tree(self._progress, now_us(), moving=True).draw(out.width - 3, out.height - 1)
-            drawn.no_wrap = True
-            self._live.update(drawn, refresh=True)
-
-    def _write_said(self) -> None:
-        """Log lines in one go: each write draws the tree again. Of a flood, the last lines are shown."""
-        count = len(self._said)
-        if not count:
-            return
-        from penstock.cli.console import text
-
-        lines: list[Text] = []
-        skipped = max(count - _MOST_LINES, 0)
-        for _ in range(skipped):
-            self._said.popleft()
-        if skipped:
-            lines.append(text((f"{skipped:,} log lines are not shown here; `penstock runs logs last` has them", "dim")))
-        for _ in range(count - skipped):
-            lines += said_lines(self._said.popleft())
-        self._live.console.print(text("\n").join(lines), soft_wrap=True)
-
-
-def said_lines(line: Said) -> list[Text]:
-    """A log line in colours; the lines of a longer message are put below each other."""
-    from penstock.cli.console import text
-
-    first, *more = clean_lines(line.message)
-    style = LEVEL_COLOURS.get(line.level, "default")
-    head = text((clock(line.at), "bright_black"), "  ")
-    if line.level != "INFO":
-        head.append(f"{line.level} ", style=style)
-    if line.step:
-        head.append(f"{clean(line.step)}  ", style="bright_black")
-    head.append(first, style=style)
-    return [head, *(text(" " * 10, (rest, style)) for rest in more)]
-
-
 class SaidHandler(logging.Handler):
     """Hands log lines of runs to a display."""
 
@@ -297,11 +202,8 @@ def display_for(progress: Progress, *, quiet: bool, plain: bool, logs: bool) -> 
     if quiet:
         return Silence(progress)
     if sys.stdout.isatty() and not plain:
-        from penstock.cli.console import console
+        from penstock.cli.live import LiveTree, can_be_drawn_on
 
-        if not console().is_dumb_terminal:
+        if can_be_drawn_on():
             return LiveTree(progress)
     return Lines(progress, retries=not logs)
-
-
-__all__ = ["Call", "Display", "Lines", "LiveTree", "Said", "SaidHandler", "Silence", "display_for", "said_lines"]

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.authoring.loading import flows_in, load_module
 from penstock.authoring.schema import parameters_schema
 from penstock.cli.console import (
     Column,
@@ -23,7 +22,7 @@ from penstock.cli.console import (
 )
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.records import flow_record
-from penstock.cli.session import complete_flow, named_flow, reading
+from penstock.cli.session import complete_flow, declared_in, named_flow, reading
 from penstock.cli.units import age
 from penstock.core.errors import FlowNotFound
 from penstock.core.events import now_us
@@ -93,10 +92,7 @@ def _last_state(run: Any, flow: FlowSummary, now: int) -> str:
 
 
 def _list_declared(target: str, as_json: bool) -> None:
-    try:
-        found = flows_in(load_module(target))
-    except SystemExit as error:
-        raise FlowNotFound(f"{target} ended the process while it was imported ({error.code!r}).") from error
+    found = declared_in(target)
     if as_json:
         records = [
             {"name": flow.name, "variable": name, "target": f"{target}:{name}", "description": flow.description}

@@ -94,7 +94,13 @@ def write_help(command: TyperCommand | TyperGroup, ctx: Any) -> None:
     write()
     write(text((" ".join(summary.split()), "bold")), wrap=True, indent=1)
     write()
-    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
+    named = [param for param in command.get_params(ctx) if isinstance(param, TyperArgument)]
+    pieces = [
+        (param.metavar or param.name) if param.required else f"[{param.metavar or param.name}]" for param in named
+    ]
+    if isinstance(command, TyperGroup):
+        pieces.append("COMMAND ...")
+    usage = " ".join([ctx.command_path, "[OPTIONS]", *pieces])
     write(text(("Usage  ", "bright_black"), usage), indent=1)
     if rest:
         write()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from penstock.cli.console import clean, clean_lines, write, write_json_line
-from penstock.cli.display import Said, said_lines
+from penstock.cli.display import Said
 from penstock.cli.help import JSON
 from penstock.cli.records import level_name, log_record
 from penstock.cli.session import complete_run, complete_step, named_run, reading
@@ -117,6 +117,8 @@ def _write(line: LogLine, flow: str, as_json: bool) -> None:
     step = f"{flow} · {line.key}" if flow and line.key else flow or line.key
     said = Said(line.at, level_name(line.level), step, line.message)
     if sys.stdout.isatty():
+        from penstock.cli.live import said_lines
+
         for part in said_lines(said):
             write(part)
         return

@@ -220,7 +220,7 @@ def resume(
             write_parts([[(told, "bright_black"), (f"a new run takes over: {clean(going.name)}", "")], []])
 
         def start() -> Any:
-            return penstock.engine.resume(going.id, flow, True)
+            return penstock.engine.resume(going.id, flow, True, going.owner)
 
         return execute(penstock, start, resumed=going, quiet=quiet, plain=plain, as_json=json)
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from penstock.app import Penstock, Settings, load_settings
-from penstock.authoring.loading import load_flow
+from penstock.authoring.loading import flows_in, load_flow, load_module
 from penstock.cli.units import age
 from penstock.core.errors import FlowNotFound, PenstockError, RunNotFound
 from penstock.core.events import now_us
@@ -76,10 +76,26 @@ def named_flow(target: str) -> Any:
     Raises:
         FlowNotFound: it says what is there instead.
     """
+    with _imported(target):
+        return load_flow(target)
+
+
+def declared_in(target: str) -> dict[str, Any]:
+    """The flows of a file or module, by variable.
+
+    Raises:
+        FlowNotFound: it cannot be imported.
+    """
+    with _imported(target):
+        return flows_in(load_module(target))
+
+
+@contextmanager
+def _imported(target: str) -> Iterator[None]:
     if Path(target).is_dir() and not target.isidentifier():
         raise FlowNotFound(f"{target!r} is a folder.", hint=f"name a file in it: {Path(target) / 'flow.py'}")
     try:
-        return load_flow(target)
+        yield
     except SystemExit as error:
         raise FlowNotFound(
             f"{target} ended the process while it was imported (sys.exit with {error.code!r}).",

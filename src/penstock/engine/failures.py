@@ -18,11 +18,18 @@ def type_name(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
+def _let_through(problem: BaseException) -> None:
+    """What stops a run is not the exception's own fault, though it came while the exception was looked at."""
+    if isinstance(problem, (Interruption, KeyboardInterrupt, SystemExit, GeneratorExit)):
+        raise problem
+
+
 def text_of(error: BaseException) -> str:
     """`str(error)`, or what went wrong in asking for it."""
     try:
         return _storable(str(error), _TEXT)
     except BaseException as problem:
+        _let_through(problem)
         return f"<{type(problem).__name__} in {type(error).__name__}.__str__>"
 
 
@@ -32,7 +39,8 @@ def trace_of(error: BaseException) -> str:
         told = traceback.TracebackException.from_exception(error, limit=-50, capture_locals=False, compact=True)
         _trim(told)
         return _storable("".join(told.format()), _TRACE)
-    except BaseException:
+    except BaseException as problem:
+        _let_through(problem)
         return f"{type_name(error)}: <its traceback cannot be printed>"
 
 
@@ -60,8 +68,7 @@ def error_info(error: BaseException) -> tuple[ErrorInfo, bytes | None]:
         if len(data) <= 1_000_000 and type(pickle.loads(data)) is type(error):
             return info, data
     except BaseException as problem:
-        if isinstance(problem, Interruption):
-            raise
+        _let_through(problem)
     return info, None
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import GeneratorType
 from typing import Any
 
@@ -16,11 +16,13 @@ from penstock.core.decisions import Finish, Release, Resume, Retry, Start
 from penstock.core.errors import (
     FlowTimedOut,
     Interruption,
+    InvalidTransition,
     JournalError,
     ReplayDiverged,
     ResultNotSaved,
     RunCancelled,
     RunFenced,
+    RunTakenOver,
 )
 from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, now_us
 from penstock.core.retry import delay_before
@@ -97,6 +99,8 @@ def _open(live: LiveRun, created: Record | None) -> Path[Stored | None]:
             live.attempt = recorder.state.attempt
     if recorder.state.ended and last is not None:
         return next(s for s in engine.journal.load(live.id) if isinstance(s.event, RunEnded))
+    if last is not None and live.parent is None and recorder.state.owner != live.takes_over:
+        raise RunTakenOver(f"Run {live.id} was taken over by another process just now.")
     now = now_us()
     until = now + engine.lease_us
     if recorder.seq == 0 and created is not None:
@@ -164,6 +168,7 @@ def _leave_steps(live: LiveRun) -> Path[None]:
         future.settle(State(StateType.CANCELLED, None, message).recorded())
     live.pending.clear()
     live.runner = live.runner.duplicate()
+    live.recorder.reopen()
 
 
 def _wait_for_steps(live: LiveRun) -> Path[None]:
@@ -268,7 +273,8 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
     if live.parent is None and isinstance(live.interruption, RunCancelled):
         kill_children_since(live.began)
     interruption = live.root.interruption or (error if isinstance(error, Interruption) else None)
-    if isinstance(interruption, RunCancelled):
+    crashing = live.parent is not None and live.root.unwinding and live.root.interruption is None
+    if isinstance(interruption, RunCancelled) and not crashing:
         state = State(StateType.CANCELLED, None, interruption.reason)
     else:
         state = State(StateType.CRASHED, None, aborted_message(error), error)
@@ -279,12 +285,26 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
         yield Commit(live.remote, live.recorder.command, (Release(now_us(), error.message), None))
         return state
     try:
+        for below in live.engine.below(live):
+            below.stop_runner(kill=True)
+            yield Commit(live.remote, _end_quietly, below, state)
         message = f"The run ended {state.name} while this step was running."
         yield Commit(live.remote, live.recorder.end_steps, Finish(now_us(), state.type, None, message))
         return (yield from _end(live, state))
+    except InvalidTransition:  # the run around this one has recorded its end already
+        return state
     except (JournalError, Interruption):
         engine_logger().error("The end of run %s could not be recorded; it can be resumed.", live.id)
         return state
+
+
+def _end_quietly(live: LiveRun, state: State) -> None:
+    """Record the end of a subflow run whose own thread may not come to it."""
+    message = f"The run around this one ended {state.name}."
+    finish = Finish(now_us(), state.type, None, message)
+    with suppress(InvalidTransition):
+        live.recorder.end_steps(finish)
+        live.recorder.command((finish, None))
 
 
 @contextmanager

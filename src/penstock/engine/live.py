@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from penstock.core.context import Scope
@@ -25,6 +26,10 @@ class Host(Protocol):
 
     def register(self, live: LiveRun) -> None:
         """The run begins here."""
+
+    def below(self, live: LiveRun) -> list[LiveRun]:
+        """The runs of its subflows that are still executed here, innermost first."""
+        return []
 
     def unwinds(self, live: LiveRun) -> None:
         """The run is on its way out; it must not be interrupted again."""
@@ -61,6 +66,7 @@ class LiveRun:
         scope: numbers the calls the flow makes.
         attempt: of the flow, from 1.
         interrupted: set when the run is to stop; `interruption` says why.
+        takes_over: the process that had the run before, where it is resumed.
         began: seconds since the machine was started; what was started later, by this process, belongs to the run.
         wake_signal: what interrupts the main thread (SIGTERM where the run handles it; SIGINT may be ignored).
         pending: submitted steps that have not ended.
@@ -100,6 +106,7 @@ class LiveRun:
         self.thread = threading.get_ident()
         self.interrupted: threading.Event = self.root.interrupted if parent is not None else threading.Event()
         self.interruption: Interruption | None = None
+        self.takes_over: str | None = None
         self.told = 0.0
         self.wake_signal: int = signal.SIGINT
         self.began: float = since_boot() if parent is None else parent.began
@@ -108,6 +115,13 @@ class LiveRun:
         self.info: RunInfo | None = None
         self.loop: Any = None
         self.cancel_async: Any = None
+
+    def around(self) -> Iterator[LiveRun]:
+        """The runs around this one, nearest first."""
+        parent = self.parent
+        while parent is not None:
+            yield parent
+            parent = parent.parent
 
     def ensure_runner(self) -> TaskRunner:
         """The task runner, started."""

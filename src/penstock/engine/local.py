@@ -73,6 +73,10 @@ class LocalEngine:
         """For the engine: a run begins here."""
         self.keeper.add(live)
 
+    def below(self, live: LiveRun) -> list[LiveRun]:
+        """For the engine: the runs of its subflows that are still executed here, innermost first."""
+        return [other for other in reversed(self.keeper.runs()) if other is not live and live in other.around()]
+
     def unwinds(self, live: LiveRun) -> None:
         """For the engine: a run is on its way out."""
         self.keeper.unwinds(live)
@@ -197,8 +201,14 @@ class LocalEngine:
         yield from finish_step(call, state, outcome, started, child_id)
         return outcome
 
-    def resume(self, run_id: str, flow: Any, return_state: bool) -> Any:
+    def resume(self, run_id: str, flow: Any, return_state: bool, takes_over: str | None = None) -> Any:
         """Go on with a run that is in the journal; gives what calling the flow gives.
+
+        Args:
+            run_id: the run.
+            flow: its flow.
+            return_state: give the state instead of the value.
+            takes_over: who executed it last, and does no more; somebody else now is refused.
 
         Raises:
             RunNotResumable: its parameters could not be recorded.
@@ -213,6 +223,7 @@ class LocalEngine:
             raise RunNotResumable(f"The parameters of run {run_id} could not be recorded.", hint="start the flow anew")
         parameters = self.results.load(saved, created.data)
         live = self.root_run(flow, parameters, run_id, event.name, frozenset(event.tags))
+        live.takes_over = takes_over
         return answer(flow, run_flow(live, None), return_state, live)
 
 

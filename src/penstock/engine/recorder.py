@@ -66,6 +66,7 @@ class Recorder:
         self._followers = 0
         self._logs: deque[LogLine] = deque()
         self._lock = threading.RLock()
+        self._closing = False
         self._faults: list[BaseException] = [] if parent is None else parent._faults
 
     @property
@@ -101,6 +102,8 @@ class Recorder:
 
     def begin(self, state: TaskState, at: int, child: str | None = None) -> TaskState:
         """Note that a step runs: observers are told now, the journal a little later (see `flush`)."""
+        if self._closing:
+            raise Interruption("The run is ending; no step begins any more.")
         event = decide_task(state, Start(at, child=child))
         state = evolve_task(state, event)
         self._announced.discard(state.step.key)
@@ -133,13 +136,23 @@ class Recorder:
             self._announced.discard(key)
 
     def end_steps(self, command: Finish, below: str = "") -> None:
-        """Record this end for every step that still runs (below a step, with its key): nobody waits for them."""
+        """Record this end for every step that still runs: nobody waits for them.
+
+        Args:
+            command: the end.
+            below: only for the steps below this one. Without it the run is ending, and no other step begins.
+        """
         with self._lock:
+            self._closing = self._closing or not below
             found = [key for key in list(self.running) if key.startswith(below)]
             states = [state for key in found if (state := self.running.pop(key, None)) is not None]
             records = [Record(decide_task(state, command)) for state in states]
             if records:
                 self._append(records)
+
+    def reopen(self) -> None:
+        """The run goes on after all, with another attempt."""
+        self._closing = False
 
     def log(self, line: LogLine) -> None:
         """Queue a log line."""
@@ -209,32 +222,35 @@ class Recorder:
         if self.state.ended:
             raise RunFenced(f"Run {self.run_id} has ended; nothing more is recorded.")
         logs = self._take_logs() if self._logs else ()
+        seq, state = self.seq, self.state
         try:
             try:
                 self.journal.append(self.run_id, self.seq, records, logs)
             except SequenceConflict:
                 self._catch_up()
                 self.journal.append(self.run_id, self.seq, records, logs)
+            self.seq += len(records)
+            for record in records:
+                if not isinstance(record.event, TaskEvent):
+                    self.state = evolve_run(self.state, record.event)
         except (Exception, RunFenced) as error:
             self.fail(error)
             raise
         except BaseException:
+            self.seq, self.state = seq, state
             self._look_again(records)
             raise
-        self.seq += len(records)
-        for record in records:
-            event = record.event
-            if not isinstance(event, TaskEvent):
-                self.state = evolve_run(self.state, event)
-            if not told:
+        if not told:
+            for record in records:
                 for observer in self._observers:
-                    observer(self.run_id, event)
+                    observer(self.run_id, record.event)
 
     def _look_again(self, records: list[Record]) -> None:
         """A signal broke into an append, so that nobody knows whether it was committed: ask the journal."""
+        ours = [record.event for record in records]
         try:
-            for record, stored in zip(records, list(self.journal.load(self.run_id, self.seq)), strict=False):
-                if stored.event != record.event:
+            for stored in self.journal.load(self.run_id, self.seq):
+                if stored.event not in ours and not isinstance(stored.event, RunCancelRequested):
                     break
                 self.replay(stored)
         except Exception as error:

@@ -98,7 +98,7 @@ def resume(engine: LocalEngine, run_id: str, flow: Any = None, *, return_state: 
         RunNotResumable: it completed, its process is alive, or its flow cannot be found.
     """
     run, flow = prepare_resume(engine, run_id, flow)
-    return engine.resume(run.id, flow, return_state)
+    return engine.resume(run.id, flow, return_state, run.owner)
 
 
 def prepare_resume(engine: LocalEngine, run_id: str, flow: Any = None) -> tuple[Run, Any]:

@@ -40,6 +40,7 @@ for _kind, _projection in PROJECTIONS.items():
 _TOMBSTONE = "RunDeleted"
 _KNOWN_RUNS = 5000
 _FORK_WAITS_SECONDS = 1.0
+_CLOSE_WAITS_SECONDS = 3.0
 
 _open: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
 
@@ -256,9 +257,9 @@ class SqliteJournal(SqlJournal):
 
     def close(self) -> None:
         """See `Journal.close`."""
-        if self._pid == os.getpid():
-            with self._lock:
-                self._connection.close()
+        if self._pid == os.getpid() and self._lock.acquire(timeout=_CLOSE_WAITS_SECONDS):
+            self._connection.close()
+            self._lock.release()
 
 
 def check_header(path: Path) -> None:

@@ -61,7 +61,7 @@ def opening_error(place: str, text: str) -> PenstockError | None:
     shown as it is.
     """
     reason = _first(text).rsplit(" failed: ", 1)[-1]
-    if "starting up" in text or "too many clients" in text or "remaining connection slots" in text:
+    if any(words in text for words in ("starting up", "too many c", "remaining connection slots")):
         return None
     if "database" in text and "does not exist" in text:
         return ConfigurationError(

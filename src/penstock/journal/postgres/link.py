@@ -31,6 +31,7 @@ _FINE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY
 _TRANSIENT = frozenset({"40001", "40P01", "0A000", "26000"})
 """Worth another try: serialization, deadlock; a plan or a prepared statement that a change of the tables took away."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_CLOSE_WAITS_SECONDS = 3.0
 _READERS: dict[int, Callable[[bytes], Any]] = {
     16: lambda value: value == b"\1",
     17: bytes,
@@ -265,6 +266,9 @@ class Link:
         """Let go of the connection, for good."""
         if self._pid != os.getpid():
             return
-        with self._lock:
-            self._closed = True
+        self._closed = True
+        if self._lock.acquire(
+            timeout=_CLOSE_WAITS_SECONDS
+        ):  # else a thread is waiting for the server, and sees it soon
             self._discard()
+            self._lock.release()
