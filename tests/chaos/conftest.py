@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.chaos.lab import Lab
-from tests.chaos.workers import settings_of
+from tests.chaos.workers import opened, settings_of
 
-from penstock.app import open_journal
+from penstock.app import Penstock, open_journal
 from penstock.core.ports import Journal
 
 
@@ -49,3 +50,17 @@ def journal(store: dict[str, Any]) -> Iterator[Journal]:
 def sqlite_store(tmp_path: Path) -> dict[str, Any]:
     """Settings of a fresh SQLite journal."""
     return {"home": str(tmp_path / "home"), "database_url": ""}
+
+
+@pytest.fixture
+def app(store: dict[str, Any]) -> Iterator[Penstock]:
+    """A Penstock of the test's own process, on each database."""
+    with opened(store) as made:
+        yield made
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep log lines from the test runner: half a surrogate pair in one is more than it can pass on."""
+    monkeypatch.setattr(logging.getLogger("penstock"), "propagate", False)
+    monkeypatch.setattr(logging.getLogger("penstock"), "handlers", [logging.NullHandler()])

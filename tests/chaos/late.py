@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from tests.chaos.trouble import LONG, PROCESSES, asleep, family, quick, ready, sleep, sleeping, stubborn, until_exists
+
 from penstock import flow, task
 from penstock.task_runners import ThreadPoolTaskRunner
-from tests.chaos.trouble import LONG, PROCESSES, asleep, family, quick, ready, sleep, sleeping, stubborn, until_exists
 
 
 @task(timeout_seconds=0.3)

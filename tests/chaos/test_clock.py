@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from penstock.core.model import RunFilter
-from penstock.core.ports import Journal
-from penstock.engine.recovery import cancel
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
 from tests.chaos.lab import Lab, until
 from tests.chaos.trouble import lines_in
+
+from penstock.core.model import RunFilter
+from penstock.core.ports import Journal
+from penstock.engine.recovery import cancel
 
 pytestmark = pytest.mark.chaos
 

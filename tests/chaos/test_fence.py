@@ -19,7 +19,9 @@ pytestmark = pytest.mark.chaos
 LEASE = 0.5
 
 
-def stopped_elsewhere(lab: Lab, store: dict[str, Any], journal: Journal, shape: str, fault: list[Any]) -> tuple[Worker, Run]:
+def stopped_elsewhere(
+    lab: Lab, store: dict[str, Any], journal: Journal, shape: str, fault: list[Any]
+) -> tuple[Worker, Run]:
     """A process of another machine that hangs in an append for longer than its lease."""
     where = lab.folder / "effects"
     patient = {**store, "lease_seconds": LEASE}

@@ -94,9 +94,7 @@ def test_one_of_two_that_resume_a_run_wins_and_the_other_is_told(
         assert lab.run(workers.run, **arguments, fault=["before", at]).killed
         (run,) = journal.find(name)
         gate = Gate(lab.folder / f"gate-{name}")
-        rivals = [
-            lab.start(workers.resume_at_the_gate, store=store, gate=gate.path, run_id=run.id) for _ in range(2)
-        ]
+        rivals = [lab.start(workers.resume_at_the_gate, store=store, gate=gate.path, run_id=run.id) for _ in range(2)]
         time.sleep(0.02)
         gate.open()
         ended = [lab.wait(rival) for rival in rivals]

@@ -110,9 +110,7 @@ def test_a_run_survives_a_server_that_was_restarted(
 
 
 @pytest.mark.parametrize("shape", ["sequential", "mapped", "subflows", "gathered"])
-def test_a_run_waits_for_a_server_that_comes_back(
-    lab: Lab, server: Server, store: dict[str, Any], shape: str
-) -> None:
+def test_a_run_waits_for_a_server_that_comes_back(lab: Lab, server: Server, store: dict[str, Any], shape: str) -> None:
     """Or gives up with a clear error and can be resumed: both will do, hanging will not."""
     worker = begun(lab, store, shape)
     server.stop()
@@ -132,9 +130,7 @@ def test_a_run_waits_for_a_server_that_comes_back(
     check_end(lab, store, shape, kills)
 
 
-def test_a_run_whose_server_stays_away_ends_and_can_be_resumed(
-    lab: Lab, server: Server, store: dict[str, Any]
-) -> None:
+def test_a_run_whose_server_stays_away_ends_and_can_be_resumed(lab: Lab, server: Server, store: dict[str, Any]) -> None:
     worker = begun(lab, store, "sequential", workers.run_impatiently)
     server.stop()
     worker.signal(signal.SIGCONT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from tests.chaos import workers
 from tests.chaos.lab import Lab
 

@@ -50,9 +50,7 @@ def test_a_late_task_is_timed_out(lab: Lab, store: dict[str, Any], journal: Jour
 
 @pytest.mark.parametrize("how", ["late_async", "late_and_deaf_async"])
 @pytest.mark.parametrize("flow", ["out_of_time_async", "out_of_time_in_thread"])
-def test_a_late_async_task_is_timed_out(
-    lab: Lab, store: dict[str, Any], journal: Journal, flow: str, how: str
-) -> None:
+def test_a_late_async_task_is_timed_out(lab: Lab, store: dict[str, Any], journal: Journal, flow: str, how: str) -> None:
     assert run(lab, store, flow, how=how).value == "TimedOut"
     sound(journal, "Completed")
 
@@ -76,9 +74,7 @@ def test_a_late_thread_that_ignores_every_exception_does_not_hold_up_its_flow(
 
 
 def test_a_task_that_was_left_behind_records_nothing_more(lab: Lab, store: dict[str, Any], journal: Journal) -> None:
-    ended = lab.run(
-        workers.left_behind, store=store, where=str(lab.folder / "pids"), gate=str(lab.folder / "over")
-    )
+    ended = lab.run(workers.left_behind, store=store, where=str(lab.folder / "pids"), gate=str(lab.folder / "over"))
     name, before, after = ended.value
     assert name == "TimedOut"
     assert after == before

@@ -61,7 +61,9 @@ def spin(where: str) -> None:
 def family(where: str) -> None:
     """Three generations: one child in our group, one in a session of its own, and a child of that."""
     first = subprocess.Popen(["sleep", str(LONG)])
-    shell = subprocess.Popen(["sh", "-c", f"sleep {LONG} & echo $!; wait"], start_new_session=True, stdout=subprocess.PIPE)
+    shell = subprocess.Popen(
+        ["sh", "-c", f"sleep {LONG} & echo $!; wait"], start_new_session=True, stdout=subprocess.PIPE
+    )
     assert shell.stdout is not None
     below = int(shell.stdout.readline())
     ready(where, first.pid, shell.pid, below)

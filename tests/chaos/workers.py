@@ -79,17 +79,13 @@ def resume(store: dict[str, Any], run_id: str, fault: list[Any] | None = None) -
         return finished(app.resume(run_id))
 
 
-def run_impatiently(
-    store: dict[str, Any], shape: str, where: str, name: str, fault: list[Any] | None = None
-) -> Any:
+def run_impatiently(store: dict[str, Any], shape: str, where: str, name: str, fault: list[Any] | None = None) -> Any:
     """Run a flow that does not wait long for a server that is away."""
     PostgresJournal.__init__.__kwdefaults__["outage_seconds"] = 2.0
     return run(store, shape, where, name, fault)
 
 
-def run_at_the_gate(
-    store: dict[str, Any], gate: str, shape: str, where: str, names: list[str]
-) -> list[Any]:
+def run_at_the_gate(store: dict[str, Any], gate: str, shape: str, where: str, names: list[str]) -> list[Any]:
     """Wait for the gate to open, then open the journal and run a flow many times."""
     wait_at(gate)
     with opened(store):
@@ -110,9 +106,7 @@ def open_at_the_gate(store: dict[str, Any], gate: str) -> int:
         return int(app.journal.status()["runs"])
 
 
-def run_elsewhere(
-    store: dict[str, Any], shape: str, where: str, name: str, fault: list[Any] | None = None
-) -> Any:
+def run_elsewhere(store: dict[str, Any], shape: str, where: str, name: str, fault: list[Any] | None = None) -> Any:
     """Run a flow as if on another machine: only the lease tells others whether this process lives."""
     ids._host = lambda: "another-machine/00000000"
     return run(store, shape, where, name, fault)

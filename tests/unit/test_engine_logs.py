@@ -168,9 +168,7 @@ def test_lines_of_each_attempt_are_kept(app: Penstock) -> None:
     assert [text for _, text in lines(app, "trying#1") if text.startswith("attempt")] == ["attempt 1", "attempt 2"]
 
 
-def test_a_line_that_cannot_be_formatted_is_kept_and_harmless(
-    app: Penstock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_that_cannot_be_formatted_is_kept_and_harmless(app: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("penstock.run"), "propagate", False)  # pytest's own handler raises
 
     class Unprintable:

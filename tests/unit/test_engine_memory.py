@@ -25,9 +25,7 @@ BYTES_PER_STEP = 50
 class ForgetfulJournal(MemoryJournal):
     """Keeps the beginning of each run only, so that what grows is the engine's."""
 
-    def append(
-        self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()
-    ) -> None:
+    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         if expected_seq == 0:
             super().append(run_id, 0, records)
 

@@ -25,7 +25,6 @@ def app(tmp_path: Path) -> Iterator[Penstock]:
         yield fresh
 
 
-
 def flow_on(workers: int, fn: Any) -> Any:
     return flow(task_runner=ThreadPoolTaskRunner(max_workers=workers))(fn)
 

@@ -41,13 +41,25 @@ class Keeper:
 
     def unwinds(self, live: LiveRun) -> None:
         """This run is on its way out: interrupting it again would only lose the record of its end."""
-        with self._lock:
-            live.unwinding = True
+        try:
+            with self._lock:
+                live.unwinding = True
+        except BaseException:  # the interruption itself, sent while this thread waited for the lock
+            with self._lock:
+                live.unwinding = True
+            if live.interruption is None:
+                raise
 
     def remove(self, live: LiveRun) -> None:
         """This run has ended."""
-        with self._lock:
-            self._runs.pop(live.id, None)
+        try:
+            with self._lock:
+                self._runs.pop(live.id, None)
+        except BaseException:
+            with self._lock:
+                self._runs.pop(live.id, None)
+            if live.root.interruption is None:
+                raise
 
     def keeps(self, run_id: str) -> bool:
         """True when this run is executed by this process."""

@@ -113,9 +113,8 @@ class Recorder:
         return state
 
     def record(self, state: TaskState, event: TaskEvent, data: bytes | None = None) -> TaskState:
-        """Commit an event of a step."""
-        self._leave(state)
-        self._commit(Record(event, data))
+        """Commit an event of a step that goes on."""
+        self._commit(Record(event, data), state.step.key)
         state = evolve_task(state, event)
         key = state.step.key
         self._announced.add(key)
@@ -124,16 +123,8 @@ class Recorder:
 
     def finish(self, state: TaskState, command: Finish, data: bytes | None = None) -> None:
         """Commit the end of a step."""
-        self._leave(state)
-        self._commit(Record(decide_task(state, command), data))
-
-    def _leave(self, state: TaskState) -> None:
-        """The step runs no more. Only one can say so: not an abandoned thread, after the run went on without it."""
-        key = state.step.key
-        if self.running.pop(key, None) is None and state.type is StateType.RUNNING:
-            raise Interruption(f"{key} has ended already; what an abandoned thread of it says is not recorded.")
-        if self._announced:
-            self._announced.discard(key)
+        begun = state.type is not StateType.PENDING
+        self._commit(Record(decide_task(state, command), data), state.step.key if begun else None)
 
     def end_steps(self, command: Finish, below: str = "") -> None:
         """Record this end for every step that still runs: nobody waits for them.
@@ -176,8 +167,9 @@ class Recorder:
             elif self._logs:
                 self.journal.write_logs(self._take_logs())
 
-    def _commit(self, record: Record) -> None:
-        entry: list[Any] = [record, _WAITING]
+    def _commit(self, record: Record, key: str | None) -> None:
+        """Commit a step's record. With the key of a running step, it runs no more afterwards."""
+        entry: list[Any] = [record, _WAITING, key]
         with self._mutex:
             self._queue.append(entry)
             while entry[1] is _WAITING:
@@ -199,16 +191,31 @@ class Recorder:
         self._mutex.release()
         try:
             with self._lock:
-                self._append([item[0] for item in batch])
+                records = [entry[0] for entry in batch if self._leave(entry)]
+                if records:
+                    self._append(records)
         except BaseException as error:
             outcome = error
         finally:
             self._mutex.acquire()
-            for item in batch:
-                item[1] = outcome
+            for entry in batch:
+                if entry[1] is _WAITING:
+                    entry[1] = outcome
             self._leading = False
             if self._followers:
                 self._written.notify_all()
+
+    def _leave(self, entry: list[Any]) -> bool:
+        """The step runs no more. False when it was ended already, by the run that does not wait for its thread."""
+        key = entry[2]
+        if key is None:
+            return True
+        if self.running.pop(key, None) is None:
+            entry[1] = Interruption(f"{key} has ended already; what an abandoned thread of it says is not recorded.")
+            return False
+        if self._announced:
+            self._announced.discard(key)
+        return True
 
     def _take_logs(self) -> list[LogLine]:
         logs: list[LogLine] = []

@@ -145,8 +145,10 @@ class SqliteJournal(SqlJournal):
         execute = self._execute
         with self._lock:
             try:
-                execute("BEGIN IMMEDIATE")
+                if self._connection.in_transaction:  # a signal came between a statement and what undoes it
+                    execute("ROLLBACK")
                 try:
+                    execute("BEGIN IMMEDIATE")
                     if self._known.get(run_id) != expected_seq:
                         self._check_last(run_id, expected_seq)
                     seq = expected_seq
@@ -197,8 +199,10 @@ class SqliteJournal(SqlJournal):
         if self._pid != os.getpid():
             raise WrongProcess()
         with self._lock, translated(self.path):
-            self._execute("BEGIN IMMEDIATE")
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
             try:
+                self._execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._execute("COMMIT")
             except BaseException:

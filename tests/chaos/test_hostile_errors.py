@@ -1,0 +1,134 @@
+"""Exceptions that cannot be printed, pickled or read back: each is recorded, and raised as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from typing import Any
+
+import pytest
+from tests.chaos.invariants import newest_sound
+
+from penstock import flow, task
+from penstock.app import Penstock
+from penstock.core.errors import RecordedError
+from penstock.task_runners import ProcessPoolTaskRunner
+
+pytestmark = [pytest.mark.chaos, pytest.mark.usefixtures("silent")]
+
+
+@task
+def boom(name: str) -> None:
+    raise ERRORS[name]()
+
+
+class NoText(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class NoTextInTime(TimeoutError):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class OwnSignature(Exception):
+    def __init__(self, code: int, *, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+
+
+class HoldsALock(Exception):
+    def __init__(self) -> None:
+        super().__init__("holds a lock")
+        self.lock = threading.Lock()
+
+
+class ReadsBackAsSomethingElse(Exception):
+    def __reduce__(self) -> Any:
+        return int, (3,)
+
+
+class ExitsWhenPickled(Exception):
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+def _caused() -> Exception:
+    error = ValueError("effect")
+    error.__cause__ = KeyError("cause")
+    error.__cause__.__cause__ = error
+    return error
+
+
+ERRORS: dict[str, Any] = {
+    "no text": NoText,
+    "no text in time": NoTextInTime,
+    "own signature": lambda: OwnSignature(4, reason="why not"),
+    "holds a lock": HoldsALock,
+    "reads back as something else": ReadsBackAsSomethingElse,
+    "exits when pickled": ExitsWhenPickled,
+    "caused by itself": _caused,
+    "group": lambda: ExceptionGroup("many", [ValueError(number) for number in range(100)]),
+    "long": lambda: ValueError("x" * 5_000_000),
+    "surrogate": lambda: ValueError("\ud800"),
+    "nul": lambda: ValueError("a\0b"),
+    "stop iteration": lambda: StopIteration(3),
+    "stop async iteration": StopAsyncIteration,
+    "recursion": RecursionError,
+    "memory": MemoryError,
+    "generator exit": GeneratorExit,
+    "base": lambda: BaseException("of no kind"),
+    "cancelled": asyncio.CancelledError,
+}
+
+
+@pytest.mark.parametrize("how", ["called", "submitted", "in the flow", "in a process"])
+@pytest.mark.parametrize("name", ERRORS)
+def test_any_exception_is_recorded_and_raised(app: Penstock, name: str, how: str) -> None:
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1) if how == "in a process" else None)
+    def raising() -> None:
+        if how == "called":
+            boom(name)
+        elif how == "in the flow":
+            raise ERRORS[name]()
+        else:
+            boom.submit(name).result()
+
+    kind = type(ERRORS[name]())
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - that is the point
+        raising()
+    if how != "in a process":
+        assert type(caught.value) is kind
+    run = newest_sound(app.journal)
+    assert run.state == ("Failed" if issubclass(kind, Exception) else "Crashed"), run
+    assert len(str(run.message)) < 100_000
+
+
+@pytest.mark.parametrize("name", ["no text", "own signature", "holds a lock", "reads back as something else"])
+def test_an_exception_that_cannot_be_stored_is_stood_in_for_when_the_run_is_resumed(app: Penstock, name: str) -> None:
+    @flow(retries=1)
+    def caught() -> str:
+        try:
+            boom(name)
+        except Exception as error:
+            if type(error) is RecordedError:
+                return str(error)
+            raise ValueError("not yet replayed") from None
+        return "nothing"
+
+    with pytest.raises(ValueError, match="not yet"):
+        caught()
+    assert newest_sound(app.journal).state == "Failed"
+
+
+def test_pickles_are_what_they_seem() -> None:
+    """The exceptions above are as hostile as they are meant to be."""
+    with pytest.raises(TypeError):
+        pickle.loads(pickle.dumps(OwnSignature(1, reason="x")))
+    with pytest.raises(TypeError):
+        pickle.dumps(HoldsALock())
