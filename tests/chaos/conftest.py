@@ -60,7 +60,7 @@ def app(store: dict[str, Any]) -> Iterator[Penstock]:
 
 
 @pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def silent(app: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep log lines from the test runner: half a surrogate pair in one is more than it can pass on."""
-    monkeypatch.setattr(logging.getLogger("penstock"), "propagate", False)
-    monkeypatch.setattr(logging.getLogger("penstock"), "handlers", [logging.NullHandler()])
+    for name in ("penstock.run", "penstock.engine"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", False)

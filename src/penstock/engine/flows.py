@@ -318,6 +318,9 @@ def _terminated(live: LiveRun) -> Iterator[None]:
         return
 
     def stop(signum: int, frame: Any) -> None:
+        if os.getpid() != live.engine.pid:  # a forked child ends as it would have ended
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
         raise SystemExit(143)
 
     signal.signal(signal.SIGTERM, stop)

@@ -102,12 +102,13 @@ class Recorder:
 
     def begin(self, state: TaskState, at: int, child: str | None = None) -> TaskState:
         """Note that a step runs: observers are told now, the journal a little later (see `flush`)."""
-        if self._closing:
-            raise Interruption("The run is ending; no step begins any more.")
         event = decide_task(state, Start(at, child=child))
         state = evolve_task(state, event)
         self._announced.discard(state.step.key)
         self.running[state.step.key] = state
+        if self._closing:  # looked at after the step is there to be seen by whoever closes
+            self.running.pop(state.step.key, None)
+            raise Interruption("The run is ending; no step begins any more.")
         for observer in self._observers:
             observer(self.run_id, event)
         return state
@@ -157,7 +158,7 @@ class Recorder:
             return
         with self._lock:
             records = []
-            for key, state in list(self.running.items()):
+            for key, state in [] if self._closing else list(self.running.items()):
                 if state.started <= older_than and key not in self._announced and key in self.running:
                     self._announced.add(key)
                     opening = TaskState(state.step, attempt=state.attempt - 1)
