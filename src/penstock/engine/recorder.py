@@ -192,9 +192,15 @@ class Recorder:
         self._mutex.release()
         try:
             with self._lock:
-                records = [entry[0] for entry in batch if self._leave(entry)]
-                if records:
-                    self._append(records)
+                seq = self.seq
+                try:
+                    records = [entry[0] for entry in batch if self._leave(entry)]
+                    if records:
+                        self._append(records)
+                except BaseException:
+                    if self.seq == seq:  # nothing was written, so they still run
+                        self.running.update((entry[2], entry[3]) for entry in batch if len(entry) > 3)
+                    raise
         except BaseException as error:
             outcome = error
         finally:
@@ -211,9 +217,11 @@ class Recorder:
         key = entry[2]
         if key is None:
             return True
-        if self.running.pop(key, None) is None:
+        state = self.running.pop(key, None)
+        if state is None:
             entry[1] = Interruption(f"{key} has ended already; what an abandoned thread of it says is not recorded.")
             return False
+        entry.append(state)
         if self._announced:
             self._announced.discard(key)
         return True
