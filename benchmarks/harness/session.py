@@ -25,7 +25,7 @@ class Session:
     quick: bool = False
     postgres_url: str = ""
     process_limit: float = 300.0
-    job_limit: float = 80.0
+    job_limit: float = 25.0
     postgres_server: dict[str, Any] = field(default_factory=dict)
     prepared: dict[str, float | None] = field(default_factory=dict)
     warmed: set[str] = field(default_factory=set)

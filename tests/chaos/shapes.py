@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ kill_at_effect = 0
 linger = 0.0
 """How long a step goes on after its side effect."""
 
-_made = 0
+_numbers = count(1)
 
 
 class Glitch(Exception):
@@ -27,15 +28,14 @@ class Glitch(Exception):
 
 def effect(where: str) -> None:
     """One side effect of the task around: a line saying which run, flow, step and attempt made it."""
-    global _made
     run, step = runtime.flow_run, runtime.task_run
     line = f"{run.id} {run.flow_name} {step.key} {step.run_count}\n"
     handle = os.open(where, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(handle, line.encode())
     os.close(handle)
-    _made += 1
+    number = next(_numbers)
     time.sleep(linger)
-    if _made == kill_at_effect:
+    if number == kill_at_effect:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -149,6 +149,19 @@ def test_a_run_killed_again_and_again_gets_to_its_end(
     story.check(calm)
 
 
+@pytest.mark.parametrize("shape", ["sequential"])
+def test_with_full_durability_it_is_the_same(
+    lab: Lab, store: dict[str, Any], journal: Journal, shape: str, calm: Calm
+) -> None:
+    full = {**store, "durability": "full"}
+    for at in (1, 2, 4, 7):
+        for moment in ("before", "after"):
+            story = Story(lab, full, journal, shape, f"full-{moment}-{at}")
+            assert story.start([moment, at])
+            assert not story.resume()
+            story.check(calm)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("shape", QUICK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,39 @@ def test_a_killed_flow_takes_its_task_processes_with_it(
     run = only_run(journal)
     assert run.state == "Running"
     assert run.shown_state(now_us()) == "Crashed"
+
+
+BUSY = {"busy": 1, "busy_threads": 4, "busy_async": 2, "busy_subflows": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("flow", BUSY)
+def test_a_signal_in_the_middle_of_recording_leaves_a_sound_record(
+    lab: Lab, tmp_path: Path, flow: str, number: int
+) -> None:
+    """Whatever it meets: the journal, a lock, another thread."""
+    for attempt in range(8):
+        store = {"home": str(tmp_path / f"home-{attempt}"), "database_url": "", "log_console": False}
+        where = tmp_path / f"pids-{attempt}"
+        worker = lab.start(workers.trouble, store=store, flow=flow, where=str(where))
+        until(lambda where=where: lines_in(where) >= BUSY[flow], "it records")
+        time.sleep(attempt / 1000)
+        worker.signal(number)
+        ended = lab.wait(worker)
+        assert ended.code in (143, 1), ended.errors
+        with workers.opened(store) as app:
+            run = only_run(app.journal)
+            for member in family(app.journal, run.id):
+                check_run(app.journal, member)
+            assert run.state == "Crashed"
+
+
+def test_children_that_are_forked_while_others_record_do_not_hang(
+    lab: Lab, store: dict[str, Any], journal: Journal
+) -> None:
+    where = str(lab.folder / "pids")
+    assert lab.run(workers.trouble, store=store, flow="forks_while_others_record", where=where).value == ["7"] * 10
+    check_run(journal, only_run(journal))
 
 
 WHERE = ["leave", "leave_from_task", "leave_from_thread", "leave_from_process"]

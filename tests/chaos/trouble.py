@@ -208,6 +208,72 @@ def busy(where: str) -> None:
             ready(where)
 
 
+@task
+def busy_below(where: str) -> None:
+    for number in range(1_000_000):
+        quick(number)
+        if number == 20:
+            ready(where)
+
+
+@flow(task_runner=ThreadPoolTaskRunner(max_workers=4))
+def busy_threads(where: str) -> None:
+    busy_below.map([where] * 4).wait()
+
+
+@flow
+async def busy_async(where: str) -> None:
+    await asyncio.gather(abusy(where), abusy(where))
+
+
+@task
+async def abusy(where: str) -> None:
+    for number in range(1_000_000):
+        await aquick(number)
+        if number == 20:
+            ready(where)
+
+
+@task
+async def aquick(value: Any) -> Any:
+    await asyncio.sleep(0)
+    return value
+
+
+@flow
+def busy_subflows(where: str) -> None:
+    for number in range(1_000_000):
+        one_subflow(number)
+        if number == 5:
+            ready(where)
+
+
+@flow
+def one_subflow(number: int) -> Any:
+    return quick(number)
+
+
+@flow(task_runner=ThreadPoolTaskRunner(max_workers=4))
+def forks_while_others_record(where: str) -> list[str]:
+    """Children are forked at moments when other threads hold every lock there is."""
+    others = busy_for_a_while.map([400] * 3)
+    codes = [fork_from_task() for _ in range(10)]
+    others.wait()
+    ready(where)
+    return codes
+
+
+@task
+def busy_for_a_while(times: int) -> None:
+    for number in range(times):
+        quick(number)
+
+
+@task
+def fork_from_task() -> str:
+    return _fork_and(_refused)
+
+
 @flow
 def leave(where: str, how: str) -> str:
     """Ends its process in one of many ways, after one step."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from penstock.authoring.naming import NameTemplate, display_name
+from penstock.authoring.naming import NameTemplate, display_name, storable
 from penstock.authoring.options import (
     Hook,
     checked_delays,
@@ -70,7 +70,7 @@ class Flow(Generic[P, R]):
         self._of_class, self._static = isinstance(fn, classmethod), isinstance(fn, staticmethod)
         self.fn, self.isasync = checked_function("flow", fn)
         functools.update_wrapper(self, self.fn)
-        self.name = name or display_name(self.fn).replace("_", "-")
+        self.name = storable(name or display_name(self.fn).replace("_", "-"))
         self.description = description or inspect.getdoc(self.fn)
         self.tags = checked_tags("flow", self.name, tags)
         self.version = version

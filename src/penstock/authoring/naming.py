@@ -37,6 +37,11 @@ def render_name(template: NameTemplate, parameters: dict[str, Any], target: str)
         ) from None
 
 
+def storable(name: str) -> str:
+    """A name as a journal keeps it: what no database can hold is escaped visibly."""
+    return name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 def display_name(fn: Callable[..., Any]) -> str:
     """A default name for a function or a callable object."""
     name = getattr(fn, "__name__", None) or getattr(getattr(fn, "func", None), "__name__", None)

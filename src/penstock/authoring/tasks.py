@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from penstock.authoring.futures import PenstockFuture, PenstockFutureList
 from penstock.authoring.mapping import map_calls
-from penstock.authoring.naming import NameTemplate, display_name
+from penstock.authoring.naming import NameTemplate, display_name, storable
 from penstock.authoring.options import (
     Hook,
     checked_delays,
@@ -65,7 +65,7 @@ class Task(Generic[P, R]):
         self._of_class, self._static = isinstance(fn, classmethod), isinstance(fn, staticmethod)
         self.fn, self.isasync = checked_function("task", fn)
         functools.update_wrapper(self, self.fn)
-        self.name = name or display_name(self.fn)
+        self.name = storable(name or display_name(self.fn))
         self.description = description or inspect.getdoc(self.fn)
         self.tags = checked_tags("task", self.name, tags)
         self.version = version

@@ -189,7 +189,6 @@ def evolve_run(state: RunState, event: Event) -> RunState:
                 type=StateType.RUNNING,
                 attempt=event.attempt,
                 owner=event.owner,
-                cancel_requested=False,
             )
         case RunResumed():
             return msgspec.structs.replace(state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False)
@@ -231,7 +230,11 @@ def decide_task(state: TaskState, command: TaskCommand) -> TaskEvent:
         if kind is StateType.RUNNING:
             raise InvalidTransition(f"The step {state.step.key} is running already.")
         return TaskStarted(
-            at=command.at, step=state.step, attempt=state.attempt + 1, started=command.at, child=command.child
+            at=command.at,
+            step=state.step,
+            attempt=state.attempt + 1,
+            started=state.started or command.at,
+            child=command.child,
         )
     if type(command) is Retry:
         if kind is not StateType.RUNNING:

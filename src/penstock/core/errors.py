@@ -359,6 +359,10 @@ class Interruption(BaseException):
         super().__init__(self.reason)
 
 
+class Terminated(SystemExit):
+    """SIGTERM came while a run was executed here."""
+
+
 class RunCancelled(Interruption):
     """The run was asked to stop."""
 

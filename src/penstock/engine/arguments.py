@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from penstock.authoring.futures import PenstockFuture, PenstockFutureList
@@ -23,36 +23,48 @@ def needs_a_look(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return bool(kwargs) and any(type(value) not in _PLAIN for value in kwargs.values())
 
 
-def futures_in(value: Any, depth: int = _MAX_DEPTH) -> Iterator[PenstockFuture[Any]]:
-    """Every future inside a value: in lists, tuples, sets, mappings and dataclasses."""
+def futures_in(value: Any, depth: int = _MAX_DEPTH, seen: set[int] | None = None) -> Iterator[PenstockFuture[Any]]:
+    """Every future inside a value: in lists, tuples, sets, mappings and dataclasses. Nothing is looked into twice."""
     kind = type(value)
     if kind in _PLAIN or kind is State or kind is quote or not depth:
         return
     if kind is PenstockFuture:
         yield value
-    elif kind is allow_failure or kind is unmapped:
-        yield from futures_in(value.value, depth)
-    elif kind is opaque:
+        return
+    if kind is allow_failure or kind is unmapped:
+        yield from futures_in(value.value, depth, seen)
+        return
+    if kind is opaque:
         yield from futures_in(value.value, 1)
-    elif kind in _LISTS:
-        if not set(map(type, value)) <= _PLAIN:
-            for item in value:
-                yield from futures_in(item, depth - 1)
-    elif kind is dict:
-        for item in value.values():
-            yield from futures_in(item, depth - 1)
-    elif hasattr(kind, "__dataclass_fields__"):
-        for name in kind.__dataclass_fields__:
-            yield from futures_in(getattr(value, name, None), depth - 1)
+        return
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    for item in _parts(value, kind):
+        yield from futures_in(item, depth - 1, seen)
 
 
-def resolved(value: Any, *, forgiving: bool = False, depth: int = _MAX_DEPTH) -> Any:
+def _parts(value: Any, kind: type) -> Iterable[Any]:
+    if kind in _LISTS:
+        return () if set(map(type, value)) <= _PLAIN else value
+    if kind is dict:
+        return list(value.values())
+    if hasattr(kind, "__dataclass_fields__"):
+        return [getattr(value, name, None) for name in kind.__dataclass_fields__]
+    return ()
+
+
+def resolved(
+    value: Any, *, forgiving: bool = False, depth: int = _MAX_DEPTH, known: dict[int, Any] | None = None
+) -> Any:
     """The value with every future and state replaced by its result. Everything in it must have ended.
 
     Args:
         value: what to look into; it is copied only where something is replaced.
         forgiving: give the exception of a failed one instead of raising.
         depth: how deep to look.
+        known: what has been looked into, by identity.
 
     Raises:
         UpstreamFailed: something in it did not complete.
@@ -67,56 +79,65 @@ def resolved(value: Any, *, forgiving: bool = False, depth: int = _MAX_DEPTH) ->
     if kind is allow_failure:
         return resolved(value.value, forgiving=True, depth=depth)
     if kind is unmapped:
-        return resolved(value.value, forgiving=forgiving, depth=depth)
+        return resolved(value.value, forgiving=forgiving, depth=depth, known=known)
     if kind is quote:
         return value.value
     if kind is opaque:
         inner = value.value
         return resolved(inner, forgiving=forgiving) if type(inner) in (PenstockFuture, State) else inner
+    known = {} if known is None else known
+    if id(value) not in known:
+        known[id(value)] = value  # where a value holds itself, it is left as it is
+        known[id(value)] = _resolved_parts(value, kind, forgiving, depth, known)
+    return known[id(value)]
+
+
+def _resolved_parts(value: Any, kind: type, forgiving: bool, depth: int, known: dict[int, Any]) -> Any:
+    def of(part: Any) -> Any:
+        return resolved(part, forgiving=forgiving, depth=depth - 1, known=known)
+
     if kind in _LISTS:
         if set(map(type, value)) <= _PLAIN:
             return value
-        items = [resolved(item, forgiving=forgiving, depth=depth - 1) for item in value]
+        items = [of(item) for item in value]
         same = all(new is old for new, old in zip(items, value, strict=True))
-        return (
-            value if same and kind is not PenstockFutureList else (list if kind is PenstockFutureList else kind)(items)
-        )
+        if kind is PenstockFutureList:
+            return items
+        return value if same else kind(items)
     if kind is dict:
-        pairs = {key: resolved(item, forgiving=forgiving, depth=depth - 1) for key, item in value.items()}
+        pairs = {key: of(item) for key, item in value.items()}
         return value if all(pairs[key] is item for key, item in value.items()) else pairs
     if hasattr(kind, "__dataclass_fields__") and any(True for _ in futures_in(value, depth)):
-        return _resolved_dataclass(value, forgiving, depth)
+        import dataclasses
+
+        names = [field.name for field in dataclasses.fields(value) if field.init]
+        return dataclasses.replace(value, **{name: of(getattr(value, name)) for name in names})
     return value
 
 
-def _resolved_dataclass(value: Any, forgiving: bool, depth: int) -> Any:
-    import dataclasses
-
-    names = [field.name for field in dataclasses.fields(value) if field.init]
-    changed = {name: resolved(getattr(value, name), forgiving=forgiving, depth=depth - 1) for name in names}
-    return dataclasses.replace(value, **changed)
-
-
 def _value(state: State, key: str, forgiving: bool) -> Any:
-    if state.is_completed():
-        return state.result(raise_on_failure=False)
-    if forgiving:
+    if state.is_completed() or forgiving:
         return state.result(raise_on_failure=False)
     raise UpstreamFailed(f"Upstream task run {key!r} did not reach a 'COMPLETED' state.")
 
 
-def as_states(value: Any, depth: int = _MAX_DEPTH) -> Any:
+def as_states(value: Any, depth: int = _MAX_DEPTH, known: dict[int, Any] | None = None) -> Any:
     """What a flow returned, with every future replaced by its final state."""
     kind = type(value)
     if kind in _PLAIN or not depth:
         return value
     if kind is PenstockFuture:
         return value.state
-    if kind in _LISTS:
-        if set(map(type, value)) <= _PLAIN:
-            return value
-        items = [as_states(item, depth - 1) for item in value]
-        return items if kind is PenstockFutureList else kind(items)
+    if kind not in _LISTS and kind is not dict:
+        return value
+    known = {} if known is None else known
+    if id(value) in known:
+        return known[id(value)]
+    known[id(value)] = value
     if kind is dict:
-        return {key: as_states(item, depth - 1) for key, item in value.items()}
-    return value
+        known[id(value)] = {key: as_states(item, depth - 1, known) for key, item in value.items()}
+    elif not set(map(type, value)) <= _PLAIN:
+        items = [as_states(item, depth - 1, known) for item in value]
+        same = all(new is old for new, old in zip(items, value, strict=True))
+        known[id(value)] = items if kind is PenstockFutureList else value if same else kind(items)
+    return known[id(value)]

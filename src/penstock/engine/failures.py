@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 
-from penstock.core.errors import Interruption, TaskTimedOut
+from penstock.core.errors import Interruption, TaskTimedOut, Terminated
 from penstock.core.events import ErrorInfo
 
 _TEXT, _TRACE = 20_000, 60_000
@@ -20,7 +20,7 @@ def type_name(error: BaseException) -> str:
 
 def _let_through(problem: BaseException) -> None:
     """What stops a run is not the exception's own fault, though it came while the exception was looked at."""
-    if isinstance(problem, (Interruption, KeyboardInterrupt, SystemExit, GeneratorExit)):
+    if isinstance(problem, (Interruption, KeyboardInterrupt, Terminated)):
         raise problem
 
 

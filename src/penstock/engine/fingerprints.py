@@ -6,20 +6,24 @@ items count, of objects and frames the type (and shape). They reveal nothing of 
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 from zlib import crc32
 
-_PLAIN = frozenset({int, float, bool, type(None), complex})
+_PLAIN = frozenset({float, bool, type(None), complex})
 _ITEMS = 200
+_BUDGET = 2_000
 
 
-def fingerprint(value: Any, depth: int = 4) -> str:
+def fingerprint(value: Any) -> str:
     """Eight hexadecimal digits."""
-    return f"{crc32(_content(value, depth)):08x}"
+    return f"{crc32(_content(value, 4, [_BUDGET])):08x}"
 
 
-def _content(value: Any, depth: int) -> bytes:
+def _content(value: Any, depth: int, budget: list[int]) -> bytes:
     kind = type(value)
+    if kind is int:
+        return f"int:{value:x}".encode()
     if kind in _PLAIN:
         return f"{kind.__name__}:{value!r}".encode()
     if kind is str:
@@ -28,21 +32,21 @@ def _content(value: Any, depth: int) -> bytes:
     if kind is bytes:
         raw: bytes = value
         return b"bytes:" + raw
-    if depth and (kind is list or kind is tuple):
-        parts = [_content(item, depth - 1) for item in value[:_ITEMS]]
-        return f"{kind.__name__}:{len(value)}:".encode() + b",".join(parts)
-    if depth and kind is dict:
-        parts = []
-        for index, (key, item) in enumerate(value.items()):
-            if index == _ITEMS:
-                break
-            parts.append(_content(key, depth - 1) + b"=" + _content(item, depth - 1))
-        return f"dict:{len(value)}:".encode() + b",".join(sorted(parts))
-    if depth and kind in (set, frozenset) and len(value) <= _ITEMS:
-        return b"set:" + b",".join(sorted(_content(item, depth - 1) for item in value))
-    shape = getattr(value, "shape", None) if not isinstance(value, type) else None
-    shown = f":{shape}" if isinstance(shape, tuple) else ""
-    return f"{kind.__module__}.{kind.__qualname__}{shown}".encode()
+    if not depth or budget[0] <= 0 or kind not in (list, tuple, dict, set, frozenset):
+        shape = getattr(value, "shape", None) if not isinstance(value, type) else None
+        shown = f":{shape}" if isinstance(shape, tuple) else ""
+        return f"{kind.__module__}.{kind.__qualname__}{shown}".encode()
+    some = list(islice(value.items() if kind is dict else value, _ITEMS))
+    budget[0] -= len(some) + 1
+    if kind is dict:
+        parts = sorted(
+            _content(key, depth - 1, budget) + b"=" + _content(item, depth - 1, budget) for key, item in some
+        )
+    else:
+        parts = [_content(item, depth - 1, budget) for item in some]
+    if kind in (set, frozenset):
+        parts = sorted(parts) if len(value) <= _ITEMS else []  # the first ones differ from process to process
+    return f"{kind.__name__}:{len(value)}:".encode() + b",".join(parts)
 
 
 def fingerprints(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from penstock.core.errors import (
     RunCancelled,
     RunFenced,
     RunTakenOver,
+    Terminated,
 )
 from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, now_us
 from penstock.core.retry import delay_before
@@ -32,7 +33,7 @@ from penstock.engine.failures import error_info
 from penstock.engine.hooks import run_hooks
 from penstock.engine.live import FlowRun, LiveRun
 from penstock.engine.logs import engine_logger, with_prints
-from penstock.engine.outcome import Path
+from penstock.engine.outcome import Path, what_ended
 from penstock.engine.replay import Replay, state_of
 from penstock.engine.tasks import aborted_message, failed_state
 from penstock.engine.trees import kill_children_since
@@ -261,13 +262,14 @@ def _plain(value: Any) -> Any:
     if type(value) is State:
         inner = value.data
         return repr(inner) if isinstance(inner, BaseException) else inner
-    if type(value) in (list, tuple):
-        return type(value)(_plain(item) for item in value)
+    if type(value) in (list, tuple) and any(type(item) is State for item in value):
+        return type(value)(_plain(item) if type(item) is State else item for item in value)
     return value
 
 
 def _abort(live: LiveRun, error: BaseException) -> Path[State]:
     """Something stronger than an exception ends the run: stop the workers, and record why if that is possible."""
+    closed, error = isinstance(error, GeneratorExit), what_ended(error)
     live.interrupted.set()
     live.stop_runner(kill=True)
     if live.parent is None and isinstance(live.interruption, RunCancelled):
@@ -279,7 +281,10 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
     else:
         state = State(StateType.CRASHED, None, aborted_message(error), error)
     gone = live.recorder.fault is not None or isinstance(interruption, RunFenced)
-    if gone or isinstance(error, (JournalError, GeneratorExit)):
+    if gone or isinstance(error, JournalError):
+        return state
+    if closed:  # a coroutine that is closed may not wait for anything
+        _end_quietly(live, state, aborted_message(error))
         return state
     if isinstance(error, ReplayDiverged):
         yield Commit(live.remote, live.recorder.command, (Release(now_us(), error.message), None))
@@ -287,7 +292,7 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
     try:
         for below in live.engine.below(live):
             below.stop_runner(kill=True)
-            yield Commit(live.remote, _end_quietly, below, state)
+            yield Commit(live.remote, _end_quietly, below, state, f"The run around this one ended {state.name}.")
         message = f"The run ended {state.name} while this step was running."
         yield Commit(live.remote, live.recorder.end_steps, Finish(now_us(), state.type, None, message))
         return (yield from _end(live, state))
@@ -298,9 +303,8 @@ def _abort(live: LiveRun, error: BaseException) -> Path[State]:
         return state
 
 
-def _end_quietly(live: LiveRun, state: State) -> None:
-    """Record the end of a subflow run whose own thread may not come to it."""
-    message = f"The run around this one ended {state.name}."
+def _end_quietly(live: LiveRun, state: State, message: str) -> None:
+    """Record the end of a run whose own code may not come to it."""
     finish = Finish(now_us(), state.type, None, message)
     with suppress(InvalidTransition):
         live.recorder.end_steps(finish)
@@ -321,7 +325,7 @@ def _terminated(live: LiveRun) -> Iterator[None]:
         if os.getpid() != live.engine.pid:  # a forked child ends as it would have ended
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
-        raise SystemExit(143)
+        raise Terminated(143)
 
     signal.signal(signal.SIGTERM, stop)
     live.wake_signal = signal.SIGTERM

@@ -30,6 +30,10 @@ class Wait:
 Path = Generator[Wait, Any, R]
 
 
+class _Closed(BaseException):
+    """Stands for a GeneratorExit of the user's code, which would close the path instead of going up in it."""
+
+
 def drive(path: Path[R]) -> R:
     """Run to the end in this thread."""
     try:
@@ -38,12 +42,14 @@ def drive(path: Path[R]) -> R:
             try:
                 answer = wait.block()
             except BaseException as error:
-                wait = path.throw(error)
+                wait = path.throw(_goes_up(error))
             else:
                 wait = path.send(answer)
     except StopIteration as stop:
         result: R = stop.value
         return result
+    except _Closed as closed:
+        raise closed.args[0] from None
 
 
 async def adrive(path: Path[R]) -> R:
@@ -54,9 +60,21 @@ async def adrive(path: Path[R]) -> R:
             try:
                 answer = await wait.pause()
             except BaseException as error:
-                wait = path.throw(error)
+                wait = path.throw(_goes_up(error))
             else:
                 wait = path.send(answer)
     except StopIteration as stop:
         result: R = stop.value
         return result
+    except _Closed as closed:
+        raise closed.args[0] from None
+
+
+def _goes_up(error: BaseException) -> BaseException:
+    return _Closed(error) if type(error) is GeneratorExit else error
+
+
+def what_ended(error: BaseException) -> BaseException:
+    """The exception itself, where another stands for it on the path."""
+    found: BaseException = error.args[0] if isinstance(error, _Closed) else error
+    return found

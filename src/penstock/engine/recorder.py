@@ -31,7 +31,7 @@ from penstock.core.ports import Journal, Observer
 from penstock.core.states import StateType
 
 _WAITING, _WRITTEN = 0, 1
-_MAX_LOGS = 20_000
+_MAX_LOG_SIZE = 4_000_000
 
 
 class Recorder:
@@ -65,6 +65,7 @@ class Recorder:
         self._leading = False
         self._followers = 0
         self._logs: deque[LogLine] = deque()
+        self._log_size = 0
         self._lock = threading.RLock()
         self._closing = False
         self._faults: list[BaseException] = [] if parent is None else parent._faults
@@ -149,7 +150,8 @@ class Recorder:
     def log(self, line: LogLine) -> None:
         """Queue a log line."""
         self._logs.append(line)
-        if len(self._logs) >= _MAX_LOGS:
+        self._log_size += len(line.message) + 100
+        if self._log_size >= _MAX_LOG_SIZE:
             self.flush(0)
 
     def flush(self, older_than: int) -> None:
@@ -158,7 +160,7 @@ class Recorder:
             return
         with self._lock:
             records = []
-            for key, state in [] if self._closing else list(self.running.items()):
+            for key, state in [] if self._closing or self.state.ended else list(self.running.items()):
                 if state.started <= older_than and key not in self._announced and key in self.running:
                     self._announced.add(key)
                     opening = TaskState(state.step, attempt=state.attempt - 1)
@@ -228,8 +230,12 @@ class Recorder:
 
     def _take_logs(self) -> list[LogLine]:
         logs: list[LogLine] = []
-        while self._logs and len(logs) < _MAX_LOGS:
-            logs.append(self._logs.popleft())
+        size = 0
+        while self._logs and size < _MAX_LOG_SIZE:
+            line = self._logs.popleft()
+            size += len(line.message) + 100
+            logs.append(line)
+        self._log_size = max(0, self._log_size - size)
         return logs
 
     def _append(self, records: list[Record], told: bool = False) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import Any
 
 _LONGEST = 200
+_short = reprlib.Repr()  # the built-in repr never ends for values that are tangled up with each other
+_short.maxlevel, _short.maxother, _short.maxstring = 4, _LONGEST, _LONGEST
 _SPEAKING = ("pathlib", "datetime", "decimal", "uuid")  # their str() says all that there is to say
 
 
@@ -29,7 +32,7 @@ def shown(value: Any, depth: int = 3) -> Any:
     if depth and kind is dict and len(value) <= 20:
         return {str(key): shown(item, depth - 1) for key, item in value.items()}
     try:
-        text = str(value) if kind.__module__ in _SPEAKING else repr(value)
+        text = str(value) if kind.__module__ in _SPEAKING else _short.repr(value)
     except Exception:
         text = f"<{kind.__name__}>"
     return shown(text)

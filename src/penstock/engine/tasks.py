@@ -27,7 +27,7 @@ from penstock.engine.fingerprints import fingerprints
 from penstock.engine.hooks import HookCall, run_hooks
 from penstock.engine.live import LiveRun, TaskRun
 from penstock.engine.logs import engine_logger, with_prints
-from penstock.engine.outcome import Path
+from penstock.engine.outcome import Path, what_ended
 from penstock.engine.replay import Replay, state_of
 from penstock.engine.waits import Call, Commit, Sleep
 
@@ -216,7 +216,9 @@ def failed_state(error: BaseException, what: str) -> State:
     """The Failed state an exception makes: named TimedOut when time was up."""
     if isinstance(error, TimeoutError) and is_timeout(error):
         own = getattr(error, "message", None)
-        return State(_FAILED, "TimedOut", own or f"{what} failed due to timeout: {error!r}", error)
+        return State(
+            _FAILED, "TimedOut", own or f"{what} failed due to timeout: {type_name(error)}({text_of(error)!r})", error
+        )
     colon = ":" if what == "Flow run" else ""
     return State(_FAILED, None, f"{what} encountered an exception{colon} {type_name(error)}: {text_of(error)}", error)
 
@@ -297,6 +299,7 @@ def finish_step(
 def _unwind(call: StepCall, state: TaskState, error: BaseException, started: int) -> Path[None]:
     """A step that something stronger than an exception ended: on record if the journal still takes it."""
     live = call.live
+    error = what_ended(error)
     interruption = live.root.interruption
     stopped = isinstance(error, Interruption) or interruption is not None or type(error).__name__ == "CancelledError"
     kind = StateType.CANCELLED if stopped else StateType.CRASHED

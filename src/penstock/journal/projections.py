@@ -118,8 +118,8 @@ PROJECTIONS: dict[type[Event], Projection] = {
     RunCreated: Projection("runs", RUN_COLUMNS, _created, creates=True),
     RunStarted: Projection(
         "runs",
-        ("id", "state", "state_name", "message", "attempt", "owner", "lease_until", "cancel_requested", "started_at"),
-        lambda run_id, e: (run_id, "Running", "Running", None, e.attempt, e.owner, e.lease_until, False, e.at),
+        ("id", "state", "state_name", "message", "attempt", "owner", "lease_until", "started_at"),
+        lambda run_id, e: (run_id, "Running", "Running", None, e.attempt, e.owner, e.lease_until, e.at),
     ),
     RunResumed: Projection(
         "runs",

@@ -285,6 +285,14 @@ def _conflict(run_id: str, expected_seq: int) -> SequenceConflict:
     return SequenceConflict(f"Run {run_id} is not at record {expected_seq} any more.")
 
 
+def _free(path: Path) -> int:
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return 1 << 62
+    return found.f_bavail * found.f_frsize
+
+
 def journal_error(error: BaseException, path: Path) -> JournalError:
     """What SQLite said, in Penstock's words."""
     text = str(error)
@@ -297,6 +305,8 @@ def journal_error(error: BaseException, path: Path) -> JournalError:
         return JournalCorrupt(f"{path} is damaged or not a journal ({text}). It was not touched.")
     if "BUSY" in name or "locked" in text:
         return JournalUnavailable(f"Other processes kept {path} locked for too long.")
+    if "IOERR" in name and _free(path) < 65_536:
+        return JournalFull(f"The disk that holds {path} is full; what was recorded is safe.")
     if "IOERR" in name:
         return JournalUnavailable(f"The disk that holds {path} failed to read or write ({text}, {name}).")
     if "closed database" in text:

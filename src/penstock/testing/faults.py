@@ -36,7 +36,7 @@ def kill_process() -> None:
 
 def stop_process() -> None:
     """Hold this process still until somebody sends it SIGCONT."""
-    os.kill(os.getpid(), signal.SIGSTOP)
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # to this thread: it must not go on a little further
 
 
 def fail_with(error: BaseException) -> Strike:
@@ -65,6 +65,9 @@ class Fault(msgspec.Struct, frozen=True):
 class FaultyJournal(Journal):
     """A journal with a fault.
 
+    It makes one write at a time, so that a process which is stopped holds no lock of the database: that would only
+    show that a database waits for its locks.
+
     Args:
         journal: the real one; everything is passed on to it.
         fault: None to count appends only.
@@ -84,21 +87,21 @@ class FaultyJournal(Journal):
         self.remote = journal.remote
         self.appends = 0
         self.records = 0
-        self._count = threading.Lock()
+        self._turn = threading.Lock()
 
     def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
-        with self._count:
+        if self.slow_seconds:
+            time.sleep(self.slow_seconds)
+        with self._turn:
             self.appends += 1
             self.records += len(records)
             fault = self.fault if self.fault is not None and self.fault.at == self.appends else None
-        if self.slow_seconds:
-            time.sleep(self.slow_seconds)
-        if fault is not None and fault.when == "before":
-            fault.strike()
-        self.journal.append(run_id, expected_seq, records, logs)
-        if fault is not None and fault.when == "after":
-            fault.strike()
+            if fault is not None and fault.when == "before":
+                fault.strike()
+            self.journal.append(run_id, expected_seq, records, logs)
+            if fault is not None and fault.when == "after":
+                fault.strike()
 
     def load(self, run_id: str, after: int = 0) -> Iterator[Stored]:
         """See `Journal.load`."""
@@ -114,11 +117,13 @@ class FaultyJournal(Journal):
 
     def move_cursor(self, name: str, expected: int, position: int) -> bool:
         """See `Journal.move_cursor`."""
-        return self.journal.move_cursor(name, expected, position)
+        with self._turn:
+            return self.journal.move_cursor(name, expected, position)
 
     def extend_leases(self, run_ids: Sequence[str], owner: str, until: int) -> set[str]:
         """See `Journal.extend_leases`."""
-        return self.journal.extend_leases(run_ids, owner, until)
+        with self._turn:
+            return self.journal.extend_leases(run_ids, owner, until)
 
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
         """See `Journal.cancel_requested`."""
@@ -146,7 +151,8 @@ class FaultyJournal(Journal):
 
     def write_logs(self, lines: Sequence[LogLine]) -> None:
         """See `Journal.write_logs`."""
-        self.journal.write_logs(lines)
+        with self._turn:
+            self.journal.write_logs(lines)
 
     def logs(self, run_id: str, key: str | None = None, after: int = 0, limit: int = 1000) -> list[LogLine]:
         """See `Journal.logs`."""
@@ -154,7 +160,8 @@ class FaultyJournal(Journal):
 
     def delete(self, run_ids: Sequence[str]) -> int:
         """See `Journal.delete`."""
-        return self.journal.delete(run_ids)
+        with self._turn:
+            return self.journal.delete(run_ids)
 
     def refs(self) -> set[str]:
         """See `Journal.refs`."""
