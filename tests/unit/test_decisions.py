@@ -153,7 +153,7 @@ def test_every_command_on_every_step(state: str, command: str) -> None:
     after = evolve_task(before, event)
     assert after.step == STEP
     if isinstance(event, TaskStarted):
-        assert (event.attempt, event.started, event.child) == (before.attempt + 1, 9, "child")
+        assert (event.attempt, event.started, event.child) == (before.attempt + 1, before.started or 9, "child")
         assert (after.type, after.attempt) == (StateType.RUNNING, before.attempt + 1)
     elif isinstance(event, TaskRetrying):
         assert (event.attempt, event.delay, event.error) == (2, 1.5, ERROR)

@@ -90,7 +90,9 @@ def _in_helper_thread(seconds: float, late: BaseException, fn: Callable[..., Any
     raise value
 
 
-def raise_in_thread(ident: int | None, kind: type[BaseException]) -> None:
-    """Raise an exception of this class in another thread, as soon as it executes Python code."""
+def raise_in_thread(ident: int | None, kind: type[BaseException] | None) -> None:
+    """Raise an exception of this class in another thread, as soon as it executes Python code; None takes it back."""
     if ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(ident), ctypes.py_object(kind) if kind is not None else None
+        )

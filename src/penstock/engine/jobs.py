@@ -56,6 +56,11 @@ class Job:
         self.future.begin()
         self._context.run(self._execute)
 
+    def abandon(self) -> None:
+        """It will not be executed: the runner was stopped."""
+        self.call.live.pending.discard(self.future)
+        self.future.settle(State(StateType.CANCELLED, None, "The run stopped before this step began.").recorded())
+
     def _execute(self) -> None:
         call = self.call
         try:

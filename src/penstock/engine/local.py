@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.authoring.flows import Flow
 from penstock.authoring.naming import render_name
-from penstock.core.context import current_scope, current_tags
+from penstock.core.context import current_scope, current_tags, worker
 from penstock.core.decisions import TaskState
 from penstock.core.errors import (
     CancelledRun,
@@ -30,6 +30,7 @@ from penstock.engine.jobs import submit
 from penstock.engine.keeper import Keeper
 from penstock.engine.live import LiveRun
 from penstock.engine.outcome import Path, adrive, drive
+from penstock.engine.places import engine_code
 from penstock.engine.recorder import Recorder, ignore_errors
 from penstock.engine.replay import split_key
 from penstock.engine.shown import shown_parameters
@@ -89,6 +90,14 @@ class LocalEngine:
         self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
     ) -> Any:
         """See `Engine.call_task`."""
+        if getattr(worker, "place", None) is not None:
+            with engine_code():
+                return self._call_task(task, args, kwargs, wait_for, return_state)
+        return self._call_task(task, args, kwargs, wait_for, return_state)
+
+    def _call_task(
+        self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
+    ) -> Any:
         scope = current_scope.get()
         if scope is None:
             return self._call_alone(task, args, kwargs, return_state)
@@ -110,7 +119,8 @@ class LocalEngine:
                 hint="call it inside a flow, or call the task directly",
             )
         scope.live.check_interrupted()
-        return submit(StepCall(scope.live, scope, task, args, kwargs, wait_for))
+        with engine_code():
+            return submit(StepCall(scope.live, scope, task, args, kwargs, wait_for))
 
     def call_flow(
         self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
@@ -119,7 +129,8 @@ class LocalEngine:
         scope = current_scope.get()
         if scope is not None:
             path = self._child_path(StepCall(scope.live, scope, flow, args, kwargs, wait_for))
-            return answer(flow, path, return_state)
+            with engine_code():
+                return answer(flow, path, return_state)
         try:
             parameters = flow.validated(flow.parameters(args, kwargs))
         except ParameterTypeError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from penstock.core.context import worker
 from penstock.core.errors import AuthoringError, Interruption, RunCancelled
 from penstock.core.ports import TaskRunner
-from penstock.engine.deadlines import raise_in_thread
+from penstock.engine.places import Place
 
 DEFAULT_WORKERS = 64
 
@@ -30,7 +30,7 @@ class ThreadPoolTaskRunner(TaskRunner):
         if max_workers is not None and (not isinstance(max_workers, int) or max_workers < 1):
             raise AuthoringError(f"max_workers must be a whole number from 1, and is {max_workers!r}.")
         self.max_workers = max_workers or DEFAULT_WORKERS
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[Any] = deque()
         lock = threading.Lock()
         self._work_to_do = threading.Condition(lock)
         self._place_free = threading.Condition(lock)
@@ -39,7 +39,7 @@ class ThreadPoolTaskRunner(TaskRunner):
         self._working = 0
         self._waiting = 0
         self._returning = 0
-        self._busy: set[int] = set()
+        self._busy: set[Place] = set()
         self._stopping = False
 
     def duplicate(self) -> TaskRunner:
@@ -74,7 +74,7 @@ class ThreadPoolTaskRunner(TaskRunner):
                 loops.close()
 
     def _work(self) -> None:
-        me = threading.get_ident()
+        me = worker.place = Place()
         while True:
             with self._work_to_do:
                 while not self._jobs or self._working + self._returning >= self.max_workers:
@@ -98,6 +98,7 @@ class ThreadPoolTaskRunner(TaskRunner):
 
     def leave(self) -> None:
         """The calling worker waits for something: another one may work in its place."""
+        worker.place.leave()
         with self._work_to_do:
             self._working -= 1
             self._waiting += 1
@@ -118,6 +119,7 @@ class ThreadPoolTaskRunner(TaskRunner):
             self._returning -= 1
             self._waiting -= 1
             self._working += 1
+        worker.place.enter()
 
     def stop(self, kill: bool = False) -> None:
         """See `TaskRunner.stop`."""
@@ -125,10 +127,14 @@ class ThreadPoolTaskRunner(TaskRunner):
             self._stopping = True
             self._work_to_do.notify_all()
             self._place_free.notify_all()
+            left = [*self._jobs] if kill else []
             if kill:
                 self._jobs.clear()
-                for ident in self._busy:
-                    raise_in_thread(ident, RunCancelled)
+                for place in self._busy:
+                    place.interrupt(RunCancelled)
+
+        for job in left:
+            job.abandon()  # nobody must wait for it in vain
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(max_workers={self.max_workers})"

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.engine.deadlines import call_within
 from penstock.engine.outcome import Wait
+from penstock.engine.places import call_user_code
 
 
 class Call(Wait):
@@ -41,7 +42,7 @@ class Call(Wait):
         if self.invoke is not None:
             return self.invoke(self.fn, self.args, self.kwargs, self.seconds, self.late)
         if self.seconds is None or self.late is None:
-            return self.fn(*self.args, **self.kwargs)
+            return call_user_code(self.fn, self.args, self.kwargs)
         return call_within(self.seconds, self.late, self.fn, *self.args, **self.kwargs)
 
     async def pause(self) -> Any:
