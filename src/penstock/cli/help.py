@@ -95,9 +95,7 @@ def write_help(command: TyperCommand | TyperGroup, ctx: Any) -> None:
     write(text((" ".join(summary.split()), "bold")), wrap=True, indent=1)
     write()
     named = [param for param in command.get_params(ctx) if isinstance(param, TyperArgument)]
-    pieces = [
-        (param.metavar or param.name) if param.required else f"[{param.metavar or param.name}]" for param in named
-    ]
+    pieces = [_placeholder(param) if param.required else f"[{_placeholder(param)}]" for param in named]
     if isinstance(command, TyperGroup):
         pieces.append("COMMAND ...")
     usage = " ".join([ctx.command_path, "[OPTIONS]", *pieces])
@@ -115,12 +113,16 @@ def write_help(command: TyperCommand | TyperGroup, ctx: Any) -> None:
         names = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
         _definitions([(name, found.get_short_help_str(200)) for name, found in names if found])
     shown = [param for param in command.get_params(ctx) if not getattr(param, "hidden", False)]
-    arguments = [(param.metavar or param.name, param.help or "") for param in shown if isinstance(param, TyperArgument)]
+    arguments = [(_placeholder(param), param.help or "") for param in shown if isinstance(param, TyperArgument)]
     if arguments:
         _section("Arguments")
         _definitions(arguments)
     _section("Options")
     _definitions([_option(param, ctx) for param in shown if not isinstance(param, TyperArgument)])
+
+
+def _placeholder(argument: TyperArgument) -> str:
+    return argument.metavar or argument.name or ""
 
 
 def _section(title: str) -> None:
