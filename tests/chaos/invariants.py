@@ -41,6 +41,12 @@ def newest_sound(journal: Journal) -> Run:
     return run
 
 
+def nothing_is_under_way(journal: Journal) -> None:
+    """Every run of the journal has ended, subflow runs included, whoever may have forgotten them."""
+    left = journal.runs(RunFilter(states=("Pending", "Running", "Retrying"), children=True, limit=10))
+    assert left == []
+
+
 def check_run(journal: Journal, run: Run) -> None:
     """One stream is sound, has exactly one end, and the tables say what it says."""
     stream = list(journal.load(run.id))

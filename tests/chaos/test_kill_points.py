@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.chaos import workers
-from tests.chaos.invariants import check_run, family, recorded_attempts
+from tests.chaos.invariants import check_run, family, nothing_is_under_way, recorded_attempts
 from tests.chaos.lab import Ended, Lab
 from tests.chaos.shapes import SHAPES, effects_in
 
@@ -119,6 +119,7 @@ def test_a_run_killed_at_any_point_is_carried_on(
         if not killed:
             assert at > 4, "a run of this shape has more points than that"
             break
+    nothing_is_under_way(journal)
 
 
 @pytest.mark.parametrize("shape", QUICK)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import shapes
+from tests.chaos import programs, shapes
 
 from penstock import flow, get_run_logger, task
 from penstock.app import Penstock, Settings, open_journal
@@ -279,3 +279,9 @@ def resume_in_the_past(store: dict[str, Any], run_id: str) -> Any:
     real = time.time_ns
     time.time_ns = lambda: real() - 86_400 * 10**9
     return resume(store, run_id)
+
+
+def run_random(store: dict[str, Any], seed: int, where: str, name: str, fault: list[Any] | None = None) -> Any:
+    """Run a made-up flow."""
+    with opened(store, fault):
+        return programs.random_flow(where, name, seed)

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -181,8 +182,11 @@ def test_a_frozen_server_does_not_hang_the_run(postgres_url: str) -> None:
 def test_who_waits_for_another_thread_is_told_in_time(postgres_url: str) -> None:
     journal = PostgresJournal(postgres_url, outage_seconds=0.3)
     run_id = begin_run(journal)
-    with journal._writer._lock, pytest.raises(JournalUnavailable, match="another thread"):
-        journal.append(run_id, 2, [task_completed(1)])
+    with ThreadPoolExecutor(1) as other:
+        other.submit(journal._writer._lock.acquire).result()
+        with pytest.raises(JournalUnavailable, match="another thread"):
+            journal.append(run_id, 2, [task_completed(1)])
+        other.submit(journal._writer._lock.release).result()
     journal.append(run_id, 2, [task_completed(1)])
     journal.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,19 +19,26 @@ class Scope:
         info: facts for `penstock.runtime` (a TaskInfo, or None for the flow itself).
         calls: how often each task was called from here.
         ordinal: how many calls were made from here.
+        forks: tells whose the scope is; see `foreign`.
         closed: the step has ended, though code of it may still run on an abandoned thread.
     """
 
-    __slots__ = ("calls", "closed", "info", "key", "live", "ordinal", "prefix")
+    __slots__ = ("calls", "closed", "forks", "info", "key", "live", "ordinal", "prefix")
 
     def __init__(self, live: Any, key: str | None, info: Any = None) -> None:
         self.live = live
+        self.forks = forks[0]
         self.key = key
         self.prefix = f"{key}/" if key else ""
         self.info = info
         self.calls: dict[str, int] = {}
         self.ordinal = 0
         self.closed = False
+
+    @property
+    def foreign(self) -> bool:
+        """True in a forked child: the run is its parent's."""
+        return self.forks != forks[0]
 
     def next_key(self, name: str) -> tuple[str, int]:
         """Number one more call: its key, and its position among all calls from here."""
@@ -47,6 +55,16 @@ class Scope:
 
 worker = threading.local()
 """On a worker thread of a task runner, `worker.seat` is the runner: whoever waits, leaves the seat meanwhile."""
+
+forks = [0]
+"""How often this process was forked from one that had the package loaded: what is held from before is its parent's."""
+
+
+def _forked() -> None:
+    forks[0] += 1
+
+
+os.register_at_fork(after_in_child=_forked)
 
 current_scope: ContextVar[Scope | None] = ContextVar("penstock_scope", default=None)
 current_tags: ContextVar[frozenset[str]] = ContextVar("penstock_tags", default=frozenset())

@@ -29,7 +29,7 @@ class JournalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the line with the run and the step it was logged in."""
         scope = current_scope.get()
-        if scope is None or scope.live is None:
+        if scope is None or scope.live is None or scope.foreign:
             return
         try:
             message = self.format(record)

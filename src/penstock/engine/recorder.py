@@ -256,7 +256,11 @@ class Recorder:
                 if not isinstance(record.event, TaskEvent):
                     self.state = evolve_run(self.state, record.event)
         except (Exception, RunFenced) as error:
-            self.fail(error)
+            if not isinstance(error, (RecursionError, MemoryError)):
+                self.fail(error)
+                raise
+            self.seq, self.state = seq, state
+            self._look_again(records)
             raise
         except BaseException:
             self.seq, self.state = seq, state

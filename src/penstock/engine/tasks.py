@@ -17,6 +17,7 @@ from penstock.core.errors import (
     ResultNotSaved,
     TaskTimedOut,
     UpstreamFailed,
+    WrongProcess,
 )
 from penstock.core.events import ErrorInfo, Saved, Step, now_us
 from penstock.core.retry import delay_before
@@ -48,6 +49,8 @@ class StepCall:
         kwargs: dict[str, Any],
         wait_for: Any,
     ) -> None:
+        if scope.foreign:
+            raise WrongProcess()
         if scope.closed:
             raise Interruption(f"{scope.key} has ended; a call of {task.name} from its abandoned thread is refused.")
         key, ordinal = scope.next_key(task.name)

@@ -176,7 +176,7 @@ class Link:
         self._prepare = prepare
         self._place = place
         self._outage = outage_seconds
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._session: Session | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -204,16 +204,17 @@ class Link:
             raise WrongProcess()
         seconds = self._outage if limit is None else limit
         deadline = time.monotonic() + seconds
-        if not self._lock.acquire(timeout=seconds):
-            raise unavailable(self._place, seconds, "another thread is still waiting for it")
-        try:
+        try:  # from before the lock is taken: a signal may come between the taking and whatever follows
+            if not self._lock.acquire(timeout=seconds):
+                raise unavailable(self._place, seconds, "another thread is still waiting for it")
             return self._tries(work, deadline, seconds, opening)
         except BaseException as error:
             if not isinstance(error, (Refused, PenstockError)):
                 self._discard()
             raise
         finally:
-            self._lock.release()
+            if self._lock._is_owned():  # type: ignore[attr-defined]
+                self._lock.release()
 
     def _tries(self, work: Callable[[Session, float, bool], T], deadline: float, seconds: float, opening: bool) -> T:
         lost = False
