@@ -53,20 +53,22 @@ def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
         Interruption: the run was cancelled or taken over (a cancelled one is on record as such).
         JournalError: the journal takes no more records; the run can be resumed.
     """
-    ended = yield from _open(live, created)
-    if ended is not None:
-        return state_of(ended, live.results)
     engine = live.engine
-    engine.register(live)
     token = current_scope.set(live.scope)
     tags_token = current_tags.set(live.tags)
     try:
+        ended = yield from _open(live, created)
+        if ended is not None:
+            return state_of(ended, live.results)
+        engine.register(live)
         with _terminated(live):
             state = yield from _attempts(live)
             live.stop_runner()
         return (yield from _end(live, state))
     except BaseException as error:
         if os.getpid() != engine.pid:  # a forked child leaves: nothing here is its own
+            raise
+        if live.recorder.state.owner != engine.owner:  # not begun, or somebody else's
             raise
         engine.unwinds(live.root)
         state = yield from _abort(live, error)
