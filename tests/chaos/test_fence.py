@@ -16,7 +16,7 @@ from penstock.core.ports import Journal
 
 pytestmark = pytest.mark.chaos
 
-LEASE = 0.5
+LEASE = 0.3
 
 
 def stopped_elsewhere(

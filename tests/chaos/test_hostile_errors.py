@@ -12,7 +12,6 @@ from tests.chaos.invariants import newest_sound
 
 from penstock import flow, task
 from penstock.app import Penstock
-from penstock.core.errors import RecordedError
 from penstock.task_runners import ProcessPoolTaskRunner
 
 pytestmark = [pytest.mark.chaos, pytest.mark.usefixtures("silent")]
@@ -87,9 +86,7 @@ ERRORS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("how", ["called", "submitted", "in the flow", "in a process"])
-@pytest.mark.parametrize("name", ERRORS)
-def test_any_exception_is_recorded_and_raised(app: Penstock, name: str, how: str) -> None:
+def is_recorded_and_raised(app: Penstock, name: str, how: str) -> None:
     @flow(task_runner=ProcessPoolTaskRunner(max_workers=1) if how == "in a process" else None)
     def raising() -> None:
         if how == "called":
@@ -109,21 +106,16 @@ def test_any_exception_is_recorded_and_raised(app: Penstock, name: str, how: str
     assert len(str(run.message)) < 100_000
 
 
-@pytest.mark.parametrize("name", ["no text", "own signature", "holds a lock", "reads back as something else"])
-def test_an_exception_that_cannot_be_stored_is_stood_in_for_when_the_run_is_resumed(app: Penstock, name: str) -> None:
-    @flow(retries=1)
-    def caught() -> str:
-        try:
-            boom(name)
-        except Exception as error:
-            if type(error) is RecordedError:
-                return str(error)
-            raise ValueError("not yet replayed") from None
-        return "nothing"
+@pytest.mark.parametrize("name", ERRORS)
+def test_any_exception_is_recorded_and_raised(app: Penstock, name: str) -> None:
+    is_recorded_and_raised(app, name, "called")
 
-    with pytest.raises(ValueError, match="not yet"):
-        caught()
-    assert newest_sound(app.journal).state == "Failed"
+
+@pytest.mark.parametrize("how", ["submitted", "in the flow", "in a process"])
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_it_does_not_matter_where_it_is_raised(app: Penstock, name: str, how: str) -> None:
+    is_recorded_and_raised(app, name, how)
 
 
 def test_pickles_are_what_they_seem() -> None:

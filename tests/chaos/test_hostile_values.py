@@ -14,7 +14,7 @@ from penstock import flow, task
 from penstock.app import Penstock
 from penstock.core.errors import ResultUnavailable
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.parametrize("store", ["sqlite"], indirect=True)]
 
 
 @task

@@ -56,7 +56,17 @@ def survives(lab: Lab, store: dict[str, Any], journal: Journal, seed: int) -> No
     assert {(flow, plain(key)) for _, flow, key, _ in effects_in(where)} == in_peace
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize(
+    ("store", "batch"),
+    [
+        ("sqlite", 0),
+        ("sqlite", 1),
+        ("sqlite", 2),
+        ("sqlite", 3),
+        pytest.param("postgres", 4, marks=pytest.mark.integration),
+    ],
+    indirect=["store"],
+)
 def test_random_flows_that_are_killed_at_random(lab: Lab, store: dict[str, Any], journal: Journal, batch: int) -> None:
     for seed in range(batch * 10, batch * 10 + 10):
         survives(lab, store, journal, seed)

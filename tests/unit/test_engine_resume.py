@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tests.unit.engines import die_in, dying, engine_on, names, newest, steps
 
 from penstock import flow, get_run_logger, resume, task
 from penstock.app import Penstock
-from penstock.core.errors import JournalFull, JournalUnavailable, RunNotFound, RunNotResumable
+from penstock.core.errors import JournalFull, JournalUnavailable, RecordedError, RunNotFound, RunNotResumable
 from penstock.core.events import now_us
 from penstock.core.model import RunFilter
 from penstock.testing.faults import Fault, FaultyJournal, fail_with
@@ -211,8 +212,6 @@ def test_a_run_is_found_by_its_name_and_by_a_part_of_its_id(app: Penstock) -> No
 
 
 def test_parameters_that_cannot_be_saved_are_refused_at_resume(app: Penstock) -> None:
-    import threading
-
     @flow(validate_parameters=False)
     def unsaved(lock: Any) -> str:
         return step("a") + step("b")
@@ -291,3 +290,39 @@ def test_an_append_whose_answer_was_lost_is_not_repeated(app: Penstock) -> None:
     app.journal.extend_leases([run.id], "elsewhere|1|1|gone", now_us() - 1)
     assert resume(run.id) == "ABC"
     assert made == ["a", "b", "c"]
+
+
+class HoldsALock(Exception):
+    def __init__(self) -> None:
+        super().__init__("cannot be pickled")
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("kind", "stands_in", "text"),
+    [(KeyError, KeyError, "'x'"), (HoldsALock, RecordedError, "HoldsALock: cannot be pickled")],
+)
+def test_a_recorded_failure_is_given_back_and_not_repeated(
+    app: Penstock, kind: type[Exception], stands_in: type[Exception], text: str
+) -> None:
+    caught: list[Exception] = []
+
+    @task
+    def failing() -> None:
+        made.append("failing")
+        raise kind() if kind is HoldsALock else kind("x")
+
+    @flow
+    def catching() -> str:
+        try:
+            failing()
+        except Exception as error:
+            caught.append(error)
+        return step("a")
+
+    run = die_in(app, catching, before_append=3)
+    assert type(caught[0]) is kind
+    assert app.resume(run.id, catching) == "A"
+    assert type(caught[1]) is stands_in
+    assert text in str(caught[1])
+    assert made == ["failing", "a", "a"]
