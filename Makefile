@@ -21,8 +21,8 @@ demo: $(CORE) ## Run the first pipeline end to end, offline
 test: $(DEV) ## Run the tests, on real servers where there are any (ARGS='tests/unit -k retry')
 	@scripts/test -m "not slow" $(ARGS)
 
-chaos: $(DEV) ## Run the tests that kill processes and break disks
-	@scripts/test -m chaos $(ARGS)
+chaos: $(DEV) ## Run the tests that kill processes, then workers under fire (ARGS=600 for ten minutes each)
+	@scripts/chaos $(ARGS)
 
 bench: $(CORE) ## Measure Penstock and its peers in one run
 	@scripts/bench $(ARGS)

@@ -3,11 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.results import Result, median, row_of
-from harness.words import duration, ratio, share
-
-Results = dict[str, Result]
-Reading = tuple[float, str] | None
+from harness.readings import (
+    TASK,
+    Reading,
+    Results,
+    ahead,
+    growth,
+    megabytes,
+    of_medians,
+    on_record,
+    once,
+    quotient,
+    repeated,
+    seconds,
+    slope,
+    worst,
+)
 
 
 @dataclass(frozen=True)
@@ -29,96 +40,72 @@ class Budget:
         return shown, "met" if met else "**NOT met**"
 
 
-def _seconds(topic: str, metric: str, contender: str, size: int | None = None) -> Callable[[Results], Reading]:
-    def read(results: Results) -> Reading:
-        value = median(row_of(results.get(topic), contender, size), metric)
-        return None if value is None else (value, duration(value))
-
-    return read
-
-
-def _quotient(topic: str, above: tuple[str, int, str], below: tuple[str, int, str]) -> Callable[[Results], Reading]:
-    def read(results: Results) -> Reading:
-        values = [median(row_of(results.get(topic), name, size), metric) for name, size, metric in (above, below)]
-        if values[0] is None or not values[1]:
-            return None
-        return values[0] / values[1], ratio(values[0], values[1])
-
-    return read
-
-
-def _megabytes(results: Results) -> Reading:
-    value = median(row_of(results.get("sequential"), "penstock", 10_000), "peak_mb")
-    return None if value is None else (value, f"{value:.0f} MB")
-
-
-def _on_record(results: Results) -> Reading:
-    """Read the smallest share on record at exit among all of Penstock's rows."""
-    shares = []
-    for result in results.values():
-        for row in result["rows"]:
-            executed, recorded = median(row, "executed"), median(row, "recorded_at_exit")
-            if row["contender"].startswith("penstock") and executed and recorded is not None:
-                shares.append((recorded / executed, share(recorded, executed)))
-    return min(shares) if shares else None
-
-
-def _repeated(results: Results) -> Reading:
-    value = median(row_of(results.get("kill"), "penstock"), "repeated")
-    return None if value is None else (value, f"{value:g}")
-
-
-TASK = "task_seconds"
-BUDGETS = (
-    Budget("`import penstock`: at most 60 ms", _seconds("import", "seconds", "penstock"), 0.060),
-    Budget("hello, fresh process, durable: at most 150 ms", _seconds("hello", "seconds", "penstock"), 0.150),
-    Budget("sequential task at 1,000: at most 80 µs", _seconds("sequential", TASK, "penstock", 1_000), 80e-6),
-    Budget("sequential task at 10,000: at most 80 µs", _seconds("sequential", TASK, "penstock", 10_000), 80e-6),
+ENGINE = (
+    Budget("`import penstock`: at most 60 ms", seconds("import", "seconds", "penstock"), 0.060),
+    Budget("hello, fresh process, durable: at most 150 ms", seconds("hello", "seconds", "penstock"), 0.150),
+    Budget("sequential task at 1,000: median at most 80 µs", of_medians("sequential", ("penstock", 1_000)), 80e-6),
+    Budget("sequential task at 10,000: median at most 80 µs", of_medians("sequential", ("penstock", 10_000)), 80e-6),
     Budget(
         "sequential task at 1,000: at most 4 bare SQLite commits",
-        _quotient("sequential", ("penstock", 1_000, TASK), ("floor", 1_000, TASK)),
+        of_medians("sequential", ("penstock", 1_000), ("floor", 1_000)),
         4,
     ),
     Budget(
         "sequential task at 10,000: at most 4 bare SQLite commits",
-        _quotient("sequential", ("penstock", 10_000, TASK), ("floor", 10_000, TASK)),
+        of_medians("sequential", ("penstock", 10_000), ("floor", 10_000)),
         4,
     ),
     Budget(
-        'with `durability = "full"`, at 1,000: at most 220 µs',
-        _seconds("sequential", TASK, "penstock-full", 1_000),
+        'with `durability = "full"`, at 1,000: median at most 220 µs',
+        of_medians("sequential", ("penstock-full", 1_000)),
         220e-6,
     ),
     Budget(
         'with `durability = "full"`, at 1,000: at most 2 bare SQLite commits with fsync',
-        _quotient("sequential", ("penstock-full", 1_000, TASK), ("floor-full", 1_000, TASK)),
+        of_medians("sequential", ("penstock-full", 1_000), ("floor-full", 1_000)),
         2,
     ),
-    Budget(
-        "linear growth: a task at 100,000 costs no more than at 1,000",
-        _quotient("sequential", ("penstock", 100_000, TASK), ("penstock", 1_000, TASK)),
-        1,
-    ),
-    Budget("memory peak at 10,000 tasks: below 100 MB", _megabytes, 100),
-    Budget("on record when the process has ended: all", _on_record, 1, exactly=True),
+    Budget("linear growth: a task at 100,000 costs no more than at 1,000", growth, 1),
+    Budget("memory peak at 10,000 tasks: below 100 MB", megabytes, 100),
+    Budget("on record when the process has ended: all", on_record, 1, exactly=True),
     Budget(
         "1,000 mapped tasks of 10 ms, 50 at once: at most 0.30 s",
-        _seconds("mapped", "seconds", "penstock", 1_000),
+        seconds("mapped", "seconds", "penstock", 1_000),
         0.3,
     ),
     Budget(
         "PostgreSQL, sequential task: at most 1.5 bare commits",
-        _quotient("postgres", ("penstock-postgres", 1_000, TASK), ("floor-postgres", 1_000, TASK)),
+        quotient("postgres", ("penstock-postgres", 1_000, TASK), ("floor-postgres", 1_000, TASK)),
         1.5,
     ),
     Budget(
         "PostgreSQL, submitted task: less than a sequential one",
-        _quotient(
+        quotient(
             "postgres",
             ("penstock-postgres", 1_000, "submitted_seconds"),
             ("penstock-postgres", 1_000, TASK),
         ),
         1,
     ),
-    Budget("steps repeated after SIGKILL in step 5 of 10: at most 1", _repeated, 1),
+    Budget("steps repeated after SIGKILL in step 5 of 10: at most 1", repeated, 1),
 )
+WARM, FRESH, PLAN = "penstock-worker", "penstock-fresh", 10_000
+LISTED, LISTS = "penstock-listing", 1_000_000
+DUTY = (
+    Budget("trigger to first line, warm worker: median at most 50 ms", seconds("trigger", "p50", WARM), 0.050),
+    Budget("trigger to first line, warm worker: p99 at most 50 ms", seconds("trigger", "p99", WARM), 0.050),
+    Budget("the same: p95 at most 25 ms, which Hatchet publishes", seconds("trigger", "p95", WARM), 0.025),
+    Budget("trigger to first line, fresh process: median at most 400 ms", seconds("trigger", "p50", FRESH), 0.400),
+    Budget("trigger to first line, fresh process: p99 at most 400 ms", seconds("trigger", "p99", FRESH), 0.400),
+    Budget("queued runs on SQLite, each executed once and recorded once: all", once(WARM), 0, exactly=True),
+    Budget("queued runs on PostgreSQL, the same: all", once("penstock-worker-postgres"), 0, exactly=True),
+    Budget("queued runs drained: ahead of each other tool", ahead("drain", "run_seconds"), 1),
+    Budget("queued runs drained per second of one core: ahead of each other tool", ahead("drain", "cpu_seconds"), 1),
+    Budget("10,000 schedules over a minute: lag at most 1 s", worst("schedules", "spread_max", PLAN), 1),
+    Budget("10,000 schedules due at once: lag at most 1 s", worst("schedules", "at_once_max", PLAN), 1),
+    Budget("10,000 schedules, idle: at most 5 % of a core", worst("schedules", "idle_share", PLAN, "%"), 0.05),
+    Budget("1,000,000 runs listed, SQLite: p95 at most 100 ms", seconds("listing", "p95", LISTED, LISTS), 0.1),
+    Budget("the same, PostgreSQL", seconds("listing", "p95", f"{LISTED}-postgres", LISTS), 0.1),
+    Budget("memory flat: its growth in 1,000 runs cannot be told from none", slope(WARM), 0),
+)
+BUDGETS = (*ENGINE, *DUTY)

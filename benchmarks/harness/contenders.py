@@ -49,6 +49,8 @@ class Contender:
     records: Records | None = None
     sizes: tuple[int, ...] = (1_000, 10_000)
     quick_sizes: tuple[int, ...] = (200,)
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    quick_counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     prepare: bool = False
     service: str = ""
     bare: str = "floor"
@@ -80,7 +82,8 @@ def load(path: Path = BENCHMARKS / "peers.toml") -> tuple[dict[str, Environment]
 
 def _contender(table: dict[str, Any]) -> Contender:
     records = table.pop("records", None)
-    return Contender(**_tuples(table), records=Records(**records) if records else None)
+    counts = {name: _tuples(table.pop(name, {})) for name in ("counts", "quick_counts")}
+    return Contender(**_tuples(table), **counts, records=Records(**records) if records else None)
 
 
 def _tuples(table: dict[str, Any]) -> dict[str, Any]:

@@ -3,57 +3,10 @@
 from collections.abc import Callable
 
 from harness.budgets import BUDGETS, Results
-from harness.results import Result, median, reference, row_of
-from harness.words import duration, ratio, share
-
-HEADER = """# Benchmarks
-
-This page is written by `make bench` (`python benchmarks/run.py`); nothing on it is written by hand. Each
-tool runs in an environment of its own, in interleaved rounds: in every round each contender is measured
-once, so that a slow minute of the machine is shared by all. Numbers are medians over the rounds, with
-the smallest and the largest in brackets; nothing is subtracted. Ratios are to Penstock in the same run:
-above 1x the other takes longer.
-"""
-
-TITLES = {
-    "import": "Import",
-    "hello": "Hello: a fresh process that runs a durable flow of one task",
-    "sequential": "Sequential tasks that do nothing",
-    "mapped": "Mapped tasks of 10 ms, 50 at once",
-    "postgres": "The journal in PostgreSQL",
-    "kill": "Steps repeated after a kill",
-}
-
-METHODS = {
-    "import": """\
-Wall time of `python -c "import X"`, three times a round, with compiled bytecode and after one run that
-is not counted.
-""",
-    "hello": """\
-Wall time from the start of the process to its exit, in a home where the tool's tables are already made.
-*Preparing* is what making that home took, once. *On record* asks the tool's own store after the exit.
-""",
-    "sequential": """\
-Time between the first and the last task body, divided by the tasks between them, measured inside the
-process. A *bare commit* is one small row committed to SQLite in WAL mode by bare Python: without fsync, or
-with it for the contenders that fsync each commit. Memory is the peak resident memory of that process alone
-(a server beside it is not counted). *On record* are the task runs that the tool's own store holds as
-completed, of those that were executed: when the process has ended, and in the end, when no more have come
-for ten seconds.
-""",
-    "mapped": """\
-Time from the call that maps the tasks to the last result, inside the process. *On record* is as above.
-""",
-    "postgres": """\
-As above, with the records in PostgreSQL: tasks called one after the other, and tasks submitted all at
-once (the total time divided by the tasks). A *bare commit* is one autocommitted INSERT through psycopg.
-""",
-    "kill": """\
-A flow of ten steps is ended by SIGKILL in its fifth step, after the step's side effect, and continued
-the way the tool continues. Each step leaves a line in a file; counted is what ran twice. One is the
-least there can be: the step in flight.
-""",
-}
+from harness.results import Result, base_row, median, row_of
+from harness.texts import HEADER, METHODS, THINGS, TITLES
+from harness.topics import TOPICS
+from harness.words import duration, in_unit, ratio, share, three_digits
 
 
 def render(results: Results) -> str:
@@ -100,19 +53,20 @@ def _verdicts(results: Results) -> str:
 
 def _losses(results: Results) -> str:
     """List every tool that did better than Penstock at anything."""
-    measured = [topic for topic, result in results.items() if row_of(result, reference(topic))]
+    measured = [topic for topic, result in results.items() if row_of(result, TOPICS[topic].reference)]
     if not measured:
         return "## Where Penstock is not first\n\nPenstock itself was not measured.\n"
     lines = []
     for topic, result in results.items():
         for row in result["rows"]:
-            base = row_of(result, reference(topic), row["size"])
+            base = base_row(result, row["size"])
             value, own = median(row, result["primary"]), median(base, result["primary"])
-            mine = row["contender"].startswith("penstock")
+            mine = row["contender"].startswith("penstock") or not TOPICS[topic].compared
             if row["floor"] or mine or value is None or own is None or value >= own:
                 continue
-            tasks = f" at {row['size']:,} tasks" if row["size"] > 1 else ""
-            shown = f"{duration(value)} to Penstock's {duration(own)}" if topic != "kill" else f"{value:g} to {own:g}"
+            tasks = f" at {row['size']:,} {THINGS.get(topic, 'tasks')}" if row["size"] > 1 else ""
+            unit = TOPICS[topic].unit
+            shown = f"{in_unit(value, unit)} to Penstock's {in_unit(own, unit)}"
             lines.append(f"- {topic}{tasks}: {row['label']}, {shown}{_recorded_words(row)}")
     heading = ["## Where Penstock is not first", ""]
     return "\n".join(
@@ -202,10 +156,6 @@ def _recorded(metric: str) -> Cell:
     return cell
 
 
-def _tasks(_: Result, row: Result) -> str:
-    return f"{row['size']:,}"
-
-
 def _memory(_: Result, row: Result) -> str:
     value = median(row, "peak_mb")
     return "-" if value is None else f"{value:.0f} MB"
@@ -225,6 +175,61 @@ def _how(_: Result, row: Result) -> str:
     return row["remark"] or "-"
 
 
+def _size(_: Result, row: Result) -> str:
+    return f"{row['size']:,}"
+
+
+def _rate(metric: str) -> Cell:
+    def cell(_: Result, row: Result) -> str:
+        value = median(row, metric)
+        return three_digits(1 / value) if value else "-"
+
+    return cell
+
+
+def _once(_: Result, row: Result) -> str:
+    wrong = {"twice": row["metrics"]["doubled"]["max"], "never": row["metrics"]["missing"]["max"]}
+    return ", ".join(f"{count:,.0f} {how}" for how, count in wrong.items() if count) or "yes"
+
+
+def _percent(metric: str) -> Cell:
+    def cell(_: Result, row: Result) -> str:
+        value = median(row, metric)
+        return "-" if value is None else f"{100 * value:.1f} %"
+
+    return cell
+
+
+def _lag(prefix: str) -> Cell:
+    def cell(_: Result, row: Result) -> str:
+        values = [median(row, f"{prefix}_{of}") for of in ("p50", "p99", "max")]
+        return " / ".join("-" if value is None else duration(value) for value in values)
+
+    return cell
+
+
+def _pages(kind: str) -> Cell:
+    def cell(_: Result, row: Result) -> str:
+        values = [median(row, f"{kind}_p{rank}") for rank in (50, 95)]
+        return " / ".join("-" if value is None else duration(value) for value in values)
+
+    return cell
+
+
+def _slope(_: Result, row: Result) -> str:
+    middle, low, high = (median(row, key) or 0.0 for key in ("kb_per_1000", "kb_low", "kb_high"))
+    return f"{middle:,.0f} KB ({low:,.0f} … {high:,.0f})"
+
+
+def _megabytes(metric: str) -> Cell:
+    def cell(_: Result, row: Result) -> str:
+        value = median(row, metric)
+        return "-" if value is None else f"{value:.1f} MB"
+
+    return cell
+
+
+LISTED = ("first", "next", "state", "flow", "tag", "parameter", "text", "time", "mixed")
 RECORDED = {"on record at exit": _recorded("recorded_at_exit"), "in the end": _recorded("recorded")}
 COLUMNS: dict[str, dict[str, Cell]] = {
     "import": {
@@ -239,21 +244,22 @@ COLUMNS: dict[str, dict[str, Cell]] = {
         "preparing": _preparing,
     },
     "sequential": {
-        "tasks": _tasks,
-        "a task": _spread("task_seconds"),
+        "tasks": _size,
+        "a task, mean": _spread("task_seconds"),
+        "median": _spread("task_seconds_p50"),
         "to Penstock": _times_penstock,
         "to a bare commit": _times_bare,
         "memory": _memory,
         **RECORDED,
     },
     "mapped": {
-        "tasks": _tasks,
+        "tasks": _size,
         "time": _spread("seconds"),
         "to Penstock": _times_penstock,
         **RECORDED,
     },
     "postgres": {
-        "tasks": _tasks,
+        "tasks": _size,
         "a sequential task": _spread("task_seconds"),
         "to Penstock": _times_penstock,
         "to a bare commit": _times_bare,
@@ -261,4 +267,36 @@ COLUMNS: dict[str, dict[str, Cell]] = {
         **RECORDED,
     },
     "kill": {"steps repeated": _repeats, "continued by": _how, "continuing took": _spread("seconds")},
+    "trigger": {
+        "triggers": _size,
+        "p50": _spread("p50"),
+        "p99": _spread("p99"),
+        "to Penstock": _times_penstock,
+    },
+    "drain": {
+        "runs": _size,
+        "runs a second": _rate("run_seconds"),
+        "runs a second of one core": _rate("cpu_seconds"),
+        "time to Penstock": _times_penstock,
+        "each executed once": _once,
+        "on record": _recorded("recorded"),
+    },
+    "schedules": {
+        "schedules": _size,
+        "idle": _percent("idle_share"),
+        "spread: lag p50 / p99 / max": _lag("spread"),
+        "at once: lag p50 / p99 / max": _lag("at_once"),
+    },
+    "soak": {
+        "runs": _size,
+        "in 1,000 runs": _slope,
+        "memory first": _megabytes("first_mb"),
+        "last": _megabytes("last_mb"),
+    },
+    "listing": {
+        "runs": _size,
+        "worst p95": _spread("p95"),
+        "which": _how,
+        **{f"{kind}: p50 / p95": _pages(kind) for kind in LISTED},
+    },
 }

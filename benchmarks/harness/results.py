@@ -1,12 +1,14 @@
 """The results as they are kept: one JSON file for each topic and day."""
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
 from harness.contenders import BENCHMARKS
 from harness.rounds import Table
 from harness.session import Session
+from harness.topics import TOPICS
 
 FOLDER = BENCHMARKS / "results"
 Result = dict[str, Any]
@@ -26,21 +28,23 @@ def result_of(table: Table, session: Session, about: dict[str, Any]) -> Result:
     }
     if table.topic.name == "hello":
         found["preparing_seconds"] = {row.contender.name: session.prepared[row.contender.name] for row in table.rows}
-    if table.topic.name == "postgres":
+    if any(row.contender.uses_postgres for row in table.rows):
         found["postgres"] = session.postgres_server
     return found
 
 
 def _with_ratio(row: Result, table: Table) -> Result:
     primary = table.topic.primary
-    own = [r for r in table.rows if r.contender.name == reference(table.topic.name) and r.size == row["size"]]
+    own = [r for r in table.rows if r.contender.name == table.topic.reference]
+    own = [r for r in own if r.size == row["size"]] or (own if table.topic.rated else [])
     base = own[0].median(primary) if own else 0
     return {**row, "ratio_to_penstock": row["metrics"][primary]["median"] / base if base else None}
 
 
-def reference(topic: str) -> str:
-    """Return the contender that ratios are made to."""
-    return "penstock-postgres" if topic == "postgres" else "penstock"
+def base_row(result: Result, size: int) -> Result | None:
+    """Return the row that those of a size are compared with."""
+    topic = TOPICS[result["topic"]]
+    return row_of(result, topic.reference, size) or (row_of(result, topic.reference) if topic.rated else None)
 
 
 def save(result: Result, folder: Path = FOLDER) -> Path:
@@ -65,6 +69,17 @@ def row_of(result: Result | None, contender: str, size: int | None = None) -> Re
     rows = result["rows"] if result else []
     matching = [row for row in rows if row["contender"] == contender and size in (None, row["size"])]
     return matching[0] if matching else None
+
+
+def middle_half(row: Result | None, metric: str) -> tuple[float, float] | None:
+    """Return the quartiles that half of the values of a metric lie between."""
+    if row is None or metric not in row["metrics"]:
+        return None
+    values = row["metrics"][metric]["values"]
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
 
 
 def median(row: Result | None, metric: str) -> float | None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from harness.contenders import Contender
 from harness.places import Failed
 from harness.session import Row, Session
+from harness.texts import THINGS
 from harness.topics import Topic
-from harness.words import duration
+from harness.words import duration, in_unit
 
 Key = tuple[str, int]
 
@@ -64,10 +65,11 @@ class _Rounds:
 
     def _sample(self, row: Row, number: int) -> bool:
         """Take one sample; tell whether the row stays in the rounds."""
-        tasks = f" at {row.size:,} tasks" if row.size > 1 else ""
-        limit = f"the limit is {self.session.job_limit:.0f} s"
+        tasks = f" at {row.size:,} {THINGS.get(self.topic.name, 'tasks')}" if row.size > 1 else ""
+        most = self.topic.job_limit or self.session.job_limit
+        limit = f"the limit is {most:.0f} s"
         expected = 0.0 if row.samples else self._expected_seconds(row)
-        if expected > self.session.job_limit:
+        if expected > most:
             about = f"it would take about {duration(expected)}, {limit}"
             self.table.note(row.contender, f"not measured{tasks}: {about}")
             return False
@@ -78,10 +80,10 @@ class _Rounds:
             return False
         row.samples.append(sample)
         value = sample[self.topic.primary]
-        shown = f"{value:g}" if self.topic.primary == "repeated" else duration(value)
+        shown = in_unit(value, self.topic.unit)
         print(f"  {number + 1}/{self.count} {row.contender.label}{tasks}: {shown}", flush=True)
         took = sample.get("wall_seconds", 0.0) + sample.get("settle_seconds", 0.0)
-        if took > self.session.job_limit and number + 1 < self.count:
+        if took > most and number + 1 < self.count:
             why = f"the run and its records took {duration(took)}, {limit}"
             self.table.note(row.contender, f"measured in {len(row.samples)} of {self.count} rounds{tasks}: {why}")
             return False

@@ -25,6 +25,7 @@ class Session:
     quick: bool = False
     postgres_url: str = ""
     process_limit: float = 300.0
+    duty_limit: float = 600.0
     job_limit: float = 25.0
     postgres_server: dict[str, Any] = field(default_factory=dict)
     prepared: dict[str, float | None] = field(default_factory=dict)
@@ -80,8 +81,11 @@ class Session:
         return place.execute([str(SCRIPTS / bare.script), "database", verb, name], limit=60)
 
     def close(self) -> None:
-        """Delete the homes."""
+        """Delete the homes, and those of runs that were killed before they could."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        for left in self.folder.parent.glob("run-*"):
+            if not Path(f"/proc/{left.name.removeprefix('run-')}").exists():
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness import duty
 from harness.contenders import Contender
 from harness.places import Failed, opened
 from harness.records import Tally, count, settle
@@ -19,9 +20,12 @@ STEPS = 10
 class Topic:
     """A question asked of every contender.
 
-    `primary` is the metric that ratios are made of; `sizes` are the task counts, `quick_sizes` those of a
-    quick run (None: as the contender says); `passes` are the samples taken in a round; `most_rounds` caps the
-    rounds where repeating tells nothing new.
+    `primary` is the metric that ratios are made of, and `unit` what it is in (nothing: a number); `sizes` are the
+    task counts, `quick_sizes` those of a quick run (None: as the contender says); `passes` are the samples taken in
+    a round; `most_rounds` caps the rounds where repeating tells nothing new; `job_limit` is how many seconds a
+    sample may take for its row to stay in the rounds (None: as the run says); `reference` is the contender that
+    ratios are made to, and with `rated` to its row of another size where it has none of this one: the metric is
+    then for one run, of however many; `compared` is False where being ahead means nothing.
     """
 
     name: str
@@ -31,9 +35,17 @@ class Topic:
     quick_sizes: tuple[int, ...] | None = (1,)
     most_rounds: int = 100
     passes: int = 1
+    unit: str = "s"
+    job_limit: float | None = None
+    reference: str = "penstock"
+    rated: bool = False
+    compared: bool = True
 
     def sizes_for(self, contender: Contender, *, quick: bool) -> tuple[int, ...]:
         """Return the task counts at which a contender is measured."""
+        counts = contender.quick_counts if quick else contender.counts
+        if self.name in counts:
+            return counts[self.name]
         if quick:
             return contender.quick_sizes if self.quick_sizes is None else self.quick_sizes
         return contender.sizes if self.sizes is None else self.sizes
@@ -127,7 +139,12 @@ TOPICS = {
         Topic("hello", "seconds", hello),
         Topic("sequential", "task_seconds", sequential, None, None),
         Topic("mapped", "seconds", mapped, (1_000,), (200,)),
-        Topic("postgres", "task_seconds", postgres, (1_000,), (200,)),
-        Topic("kill", "repeated", killed, most_rounds=3),
+        Topic("postgres", "task_seconds", postgres, (1_000,), (200,), reference="penstock-postgres"),
+        Topic("kill", "repeated", killed, most_rounds=3, unit=""),
+        Topic("trigger", "p50", duty.trigger, most_rounds=3, reference=duty.REFERENCE, rated=True),
+        Topic("drain", "run_seconds", duty.drain, most_rounds=3, job_limit=120, reference=duty.REFERENCE, rated=True),
+        Topic("schedules", "at_once_max", duty.schedules, most_rounds=2, job_limit=300, reference=duty.REFERENCE),
+        Topic("soak", "kb_per_1000", duty.soak, most_rounds=1, unit="KB", reference=duty.REFERENCE, compared=False),
+        Topic("listing", "p95", duty.listing, most_rounds=1, reference="penstock-listing", compared=False),
     )
 }

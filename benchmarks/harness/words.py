@@ -9,6 +9,11 @@ def duration(seconds: float) -> str:
     return f"{three_digits(seconds * 1e6)} µs"
 
 
+def in_unit(value: float, unit: str) -> str:
+    """Write a number in its unit: s for a time, nothing for a plain number."""
+    return duration(value) if unit == "s" else f"{value:,.0f} {unit}" if unit else f"{value:g}"
+
+
 def ratio(value: float, base: float) -> str:
     """Write how many times the base a value is."""
     return f"{three_digits(value / base)}x" if base else "-"

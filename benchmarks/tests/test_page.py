@@ -7,41 +7,14 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import report, words
 from harness.budgets import BUDGETS
 from harness.contenders import load
 from harness.places import harmless
 from harness.topics import TOPICS
-
-MACHINE = {
-    "cores": 2,
-    "processor": "P",
-    "memory_gib": 8,
-    "system": "Linux",
-    "kernel": "6",
-    "filesystem": "ext4",
-    "python": "3.12.1",
-    "load_at_start": 0.1,
-}
-
-
-def row(name: str, size: int = 1, **metrics: float) -> dict[str, Any]:
-    values = {key: {"median": v, "min": v, "max": v, "values": [v]} for key, v in metrics.items()}
-    about = {"contender": name, "label": name.title(), "floor": name.startswith("floor"), "bare": "floor"}
-    return {**about, "size": size, "remark": "", "metrics": values, "ratio_to_penstock": None}
-
-
-def result(topic: str, *rows: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    about = {"date": "2026-01-01", "machine": MACHINE, "versions": {}, "rounds": 1, "quick": False}
-    kept = {
-        "topic": topic,
-        "primary": TOPICS[topic].primary,
-        "rows": list(rows),
-        "notes": {},
-        "exceptions": [],
-    }
-    return {topic: {**about, **kept, "preparing_seconds": {}}}
+from made_results import result, row
 
 
 def verdict(promise: str, results: dict[str, dict[str, Any]]) -> str:
@@ -61,9 +34,9 @@ def test_what_was_not_measured_is_not_met() -> None:
 @pytest.mark.parametrize(("task", "expected"), [(40e-6, "met"), (41e-6, "**NOT met**")])
 def test_a_quotient_is_taken_at_the_same_size(task: float, expected: str) -> None:
     rows = [
-        row("floor", 1_000, task_seconds=10e-6),
-        row("floor", 10_000, task_seconds=1.0),
-        row("penstock", 1_000, task_seconds=task),
+        row("floor", 1_000, task_seconds=1.0, task_seconds_p50=10e-6),
+        row("floor", 10_000, task_seconds=1.0, task_seconds_p50=1.0),
+        row("penstock", 1_000, task_seconds=1.0, task_seconds_p50=task),
     ]
     assert verdict("at 1,000: at most 4 bare", result("sequential", *rows)) == expected
 

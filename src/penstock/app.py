@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from penstock.core.errors import ConfigurationError
-from penstock.core.extras import require
+from penstock.core.extras import LateModule, require
+from penstock.core.model import Run
 from penstock.core.ports import Journal, ResultStore
 from penstock.engine import recovery
 from penstock.engine.local import LocalEngine
@@ -20,6 +21,8 @@ from penstock.engine.logs import install
 from penstock.journal.results import FileResultStore
 from penstock.journal.sqlite import SqliteJournal
 
+_replies: Any = LateModule("penstock.engine.waiting.replies")
+_retention: Any = LateModule("penstock.core.retention")
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
 
@@ -31,8 +34,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         database_url: a `postgresql://` URL to keep the journal there instead of in the home folder.
         durability: `normal` survives the death of the process, `full` also a power loss (an fsync per commit).
         lease_seconds: when nothing is heard of a run's process for so long, the run may be taken over.
+        suspend_seconds: a run of a worker that waits for longer than this gives its process and its slot up meanwhile.
         inline_bytes: results up to this size are kept in the journal, larger ones in files.
         max_workers: threads of the default task runner.
+        refresh_cache: execute tasks although their results are cached, and cache the new ones.
+        retention_keep: how long runs that completed or were cancelled are kept, such as 90d; off to keep them for ever.
+        retention_keep_failed: the same for runs that failed or crashed.
         log_level: what is logged to the journal and to stderr: DEBUG, INFO, WARNING, ERROR or CRITICAL.
         log_console: also write log lines of runs to stderr.
     """
@@ -41,8 +48,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str = ""
     durability: str = "normal"
     lease_seconds: float = 30.0
+    suspend_seconds: float = 5.0
     inline_bytes: int = 16_384
     max_workers: int = 64
+    refresh_cache: bool = False
+    retention_keep: str = "90d"
+    retention_keep_failed: str = "180d"
     log_level: str = "INFO"
     log_console: bool = True
 
@@ -78,6 +89,10 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
         raise ConfigurationError(f"log_level is {settings.log_level!r}.", hint=f"set it to one of {', '.join(_LEVELS)}")
     if settings.lease_seconds <= 0 or settings.max_workers < 1:
         raise ConfigurationError("lease_seconds and max_workers must be greater than 0.")
+    if settings.suspend_seconds < 0:
+        raise ConfigurationError("suspend_seconds must be at least 0.")
+    if values.keys() & {"retention_keep", "retention_keep_failed"}:
+        keep_of(settings)
     home = Path(settings.home).expanduser() if settings.home else project_home(start)
     return msgspec.structs.replace(settings, home=str(home.absolute()))
 
@@ -97,6 +112,9 @@ def _from_pyproject(start: Path) -> dict[str, object]:
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{file} cannot be read: {error}.") from None
         known = {name: value for name, value in table.items() if not isinstance(value, (dict, list))}
+        retention = table.get("retention")
+        if isinstance(retention, dict):
+            known |= {f"retention_{name}": value for name, value in retention.items()}
         unknown = set(known) - set(Settings.__struct_fields__)
         if unknown:
             raise ConfigurationError(
@@ -105,6 +123,15 @@ def _from_pyproject(start: Path) -> dict[str, object]:
             )
         return known
     return {}
+
+
+def keep_of(settings: Settings) -> Any:
+    """For how long ended runs are kept (see `core.retention.Keep`).
+
+    Raises:
+        ConfigurationError: a setting is no length of time.
+    """
+    return _retention.keep_of(settings.retention_keep, settings.retention_keep_failed)
 
 
 class Penstock:
@@ -128,13 +155,18 @@ class Penstock:
         full = self.settings.durability == "full"
         self.journal = journal or open_journal(self.settings)
         self.results = results or FileResultStore(
-            self.home / "results", inline_bytes=self.settings.inline_bytes, sync=full
+            self.home / "results",
+            inline_bytes=self.settings.inline_bytes,
+            sync=full,
+            journal=self.journal.identity,
         )
         self.engine = LocalEngine(
             self.journal,
             self.results,
             lease_seconds=self.settings.lease_seconds,
+            suspend_seconds=self.settings.suspend_seconds,
             max_workers=self.settings.max_workers,
+            refresh_cache=self.settings.refresh_cache,
         )
         install(_LEVELS[self.settings.log_level.upper()], self.settings.log_console)
 
@@ -201,3 +233,34 @@ def reset() -> None:
         for instance in _default:
             instance.close()
         _default.clear()
+
+
+def resume(run_id: str, flow: Any = None, *, return_state: bool = False) -> Any:
+    """Go on with a run of this project; see `penstock runs resume`.
+
+    Raises:
+        RunNotFound, RunNotResumable: with what to do instead.
+    """
+    return current().resume(run_id, flow, return_state=return_state)
+
+
+def answer_run(run_id: str, value: Any = None, *, by: str | None = None, step: str | None = None) -> Run:
+    """Answer what a run of this project asks; see `penstock runs answer`.
+
+    Args:
+        run_id: its id, the beginning or the end of its id, or its name.
+        value: the answer, of the type that was asked for or as JSON would have it; for an approval True, False or
+            {"approved": True, "note": "..."}; nothing for a run that is only paused.
+        by: who answers.
+        step: which of its steps, where several ask.
+
+    Returns:
+        The run as it is then.
+
+    Raises:
+        NotWaiting: it asks nothing, was answered already, or the time for it is over.
+        AnswerRefused: the answer does not fit; it tells every mistake, and the run goes on waiting.
+        RunNotFound: there is no such run.
+    """
+    run: Run = _replies.reply(current().journal, run_id, value, by=by, step=step)
+    return run

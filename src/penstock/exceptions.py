@@ -2,11 +2,15 @@
 
 from penstock.core.errors import *  # noqa: F403
 from penstock.core.errors import (
+    NotWaiting,
     PenstockError,
     TaskTimedOut,
     UpstreamFailed,
+    WaitTimedOut,
 )
 
+FlowPauseTimeout = WaitTimedOut
+NotPausedError = NotWaiting
 PrefectException = PenstockError
 TaskRunTimeoutError = TaskTimedOut
 UpstreamTaskError = UpstreamFailed

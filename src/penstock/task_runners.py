@@ -1,8 +1,8 @@
 """Where submitted tasks run, under Prefect's module name."""
 
 from penstock.core.ports import TaskRunner
-from penstock.engine.processes import ProcessPoolTaskRunner
-from penstock.engine.threads import ThreadPoolTaskRunner
+from penstock.engine.runners.processes import ProcessPoolTaskRunner
+from penstock.engine.runners.threads import ThreadPoolTaskRunner
 
 ConcurrentTaskRunner = ThreadPoolTaskRunner
 

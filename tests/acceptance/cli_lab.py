@@ -37,11 +37,11 @@ class Answer(NamedTuple):
         return json.loads(self.out)
 
 
-def until(true: Callable[[], Any], what: str) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = _PATIENCE_SECONDS) -> Any:
     """Wait for something that another process does."""
-    end = time.monotonic() + _PATIENCE_SECONDS
+    end = time.monotonic() + seconds
     while not (found := true()):
-        assert time.monotonic() < end, f"{what}: not within {_PATIENCE_SECONDS:g} s"
+        assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
         time.sleep(0.01)
     return found
 

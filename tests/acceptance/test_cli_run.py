@@ -5,17 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import signal
-from pathlib import Path
 
 import pytest
 from tests.acceptance.cli_lab import FLOWS, Cli, until
 
 pytestmark = pytest.mark.acceptance
-
-
-@pytest.fixture
-def cli(tmp_path: Path, penstock_home: Path) -> Cli:
-    return Cli(tmp_path, penstock_home)
 
 
 def test_a_completed_run_says_what_it_did(cli: Cli) -> None:

@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.acceptance.cli_lab import FLOWS, Cli, until
 
 pytestmark = pytest.mark.acceptance
-
-
-@pytest.fixture
-def cli(tmp_path: Path, penstock_home: Path) -> Cli:
-    return Cli(tmp_path, penstock_home)
 
 
 def killed(cli: Cli) -> Any:
@@ -167,7 +161,7 @@ def test_filters_and_pages(cli: Cli) -> None:
         seen += [run["name"] for run in page["runs"]]
     assert seen == ["run-4", "run-3", "run-2", "run-1", "run-0"]
     older = cli.run("runs", "list", "--limit", "2").out.splitlines()[-1]
-    assert older.startswith("older: penstock runs list --before ")
+    assert older.startswith("older: penstock runs list --limit 2 --before ")
     assert names("--before", older.split()[-1], "--limit", "1") == ["run-4"]
 
 

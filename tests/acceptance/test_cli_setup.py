@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from tests.acceptance.cli_lab import FLOWS, Cli
+
+from penstock.cli.root import app as root
 
 pytestmark = pytest.mark.acceptance
 
+GROUPS = {
+    "runs": "list show logs resume fork cancel delete answer approve reject",
+    "flows": "list show",
+    "deployments": "list show run pause resume delete",
+    "schedule": "preview",
+    "backfill": "run resume list cancel",
+    "worker": "start list",
+    "pools": "list show set pause resume delete queue",
+    "limits": "list show set apply delete reset",
+    "cache": "list invalidate clear",
+    "automations": "declare list show pause resume delete test",
+    "events": "list follow emit",
+    "artifacts": "list show",
+    "db": "upgrade status purge vacuum",
+}
 COMMANDS = [
-    ("run",),
-    ("runs", "list"),
-    ("runs", "show"),
-    ("runs", "logs"),
-    ("runs", "resume"),
-    ("runs", "fork"),
-    ("runs", "cancel"),
-    ("runs", "delete"),
-    ("flows", "list"),
-    ("flows", "show"),
-    ("init",),
-    ("doctor",),
-    ("db", "upgrade"),
-    ("db", "status"),
-    ("db", "vacuum"),
-    ("version",),
+    *((name,) for name in ("run", "deploy", "serve", "init", "doctor", "version")),
+    *((group, name) for group, names in GROUPS.items() for name in names.split()),
 ]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, penstock_home: Path) -> Cli:
-    return Cli(tmp_path, penstock_home)
 
 
 def test_the_front_page(cli: Cli) -> None:
@@ -47,6 +47,15 @@ def test_the_front_page(cli: Cli) -> None:
         assert re.search(rf"^ +{command} +\S", told, re.MULTILINE)
     assert cli.run().out.strip() == told.strip()
     assert "resume" in cli.run("runs").out
+
+
+def test_every_command_is_looked_at_here() -> None:
+    app: Any = typer.main.get_command(root)
+    for name in app.list_commands(None):
+        command: Any = importlib.import_module(f"penstock.cli.{name}").command
+        below = {(name, each) for each in getattr(command, "commands", {})} or {(name,)}
+        assert below <= set(COMMANDS)
+        assert len(below) == sum(each[0] == name for each in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from tests.acceptance.cli_lab import FLOWS, Cli
 
 pytestmark = pytest.mark.acceptance
-
-
-@pytest.fixture
-def cli(tmp_path: Path, penstock_home: Path) -> Cli:
-    return Cli(tmp_path, penstock_home)
 
 
 def let_through(cli: Cli) -> None:

@@ -23,6 +23,8 @@ import penstock
 from penstock import Flow, Task
 from penstock.app import Settings
 from penstock.core.events import EVENTS
+from penstock.core.plans import PLANS
+from penstock.core.verdicts import VERDICTS
 from penstock.journal.versions import schema_sql
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,7 +173,7 @@ def test_a_setting_is_documented_with_its_default(setting: str) -> None:
     section = re.search(rf"^### `{setting}`\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
     assert section, f"docs/settings.md has no section on {setting}"
     default = getattr(Settings(), setting)
-    shown = {"": "empty", True: "true", 30.0: "30"}.get(default, str(default))
+    shown = {"": "empty", True: "true", False: "false", 30.0: "30", 5.0: "5"}.get(default, str(default))
     if setting != "home":
         assert re.search(rf"[Dd]efault:? `?{shown}\b", section[1]), f"its default, {shown}, is not told"
 
@@ -182,7 +184,8 @@ def test_the_table_of_options_is_complete(kind: type, column: int) -> None:
     told: set[str] = set()
     for names, *ticks in re.findall(r"^\| (`.+?) \| (✓?) ?\| (✓?) ?\|", page, re.MULTILINE):
         told |= set(re.findall(r"`(\w+)`", names)) if ticks[column] else set()
-    taken = {p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    made_by = [inspect.signature(each.__init__) for each in kind.__mro__ if "__init__" in vars(each)]
+    taken = {p.name for each in made_by for p in each.parameters.values() if p.kind is p.KEYWORD_ONLY}
     assert told == taken
 
 
@@ -191,11 +194,13 @@ def test_the_page_on_the_journal_names_every_event_table_and_column() -> None:
     tables = sqlite3.connect(":memory:")
     tables.executescript(schema_sql("sqlite"))
     names = [row[0] for row in tables.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    columns = {row[1] for name in names for row in tables.execute(f"PRAGMA table_info({name})")}
-    assert {*names, *columns} <= set(re.findall(r"`(\w+)`", page))
-    rows = re.findall(r"^\| ((?:`(?:Run|Task)\w+`(?:, )?)+) \|", page, re.MULTILINE)
+    own = {name for name in names if not name.startswith("sqlite_")}
+    columns = {row[1] for name in own for row in tables.execute(f"PRAGMA table_info({name})")}
+    assert own | columns <= set(re.findall(r"`(\w+)`", page))
+    rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \|", page, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"\w+", row)}
-    assert told == {*(stored for stored, _ in EVENTS), "RunDeleted"}
+    kinds = {*EVENTS.values(), *PLANS, *VERDICTS}
+    assert told == {*(kind.stored for kind in kinds), "RunDeleted"}
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
@@ -206,7 +211,7 @@ def test_a_decision_has_its_four_parts(page: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for page in PAGES for name in objects_of(page)])
 def test_what_an_api_page_describes_is_there(name: str) -> None:
-    assert pkgutil.resolve_name(re.sub(r"^(penstock\..+)\.(\w+)$", r"\1:\2", name)) is not None
+    assert pkgutil.resolve_name(name) is not None
 
 
 @pytest.mark.parametrize("module", [name for _, name, _ in pkgutil.iter_modules(penstock.__path__)])

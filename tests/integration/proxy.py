@@ -16,6 +16,7 @@ class Proxy:
     Attributes:
         port: where it listens.
         mode: what happens to the next request; a loss ends the connection, and the mode is `forward` again.
+        only: to the next request with these bytes in it, such as b"COMMIT".
         answers: how often the server's side spoke up after the client's.
     """
 
@@ -24,6 +25,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.mode: Mode = "forward"
+        self.only = b""
         self.answers = 0
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -63,11 +65,10 @@ class _Pair:
     def upstream(self) -> None:
         with suppress(OSError):
             while data := self._client.recv(1 << 16):
-                if self._proxy.mode == "lose request":
-                    self._proxy.mode = "forward"
-                    break
-                if self._proxy.mode == "lose answer":
-                    self._proxy.mode = "forward"
+                if self._proxy.only in data and self._proxy.mode != "forward":
+                    mode, self._proxy.mode = self._proxy.mode, "forward"
+                    if mode == "lose request":
+                        break
                     self._lose_answer = True
                 self._asked = True
                 self._server.sendall(data)

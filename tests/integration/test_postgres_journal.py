@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from tests.unit import former_journal
 from tests.unit.journal_workers import PROCESSES, open_postgres_at_once
 
 from penstock.core.errors import (
@@ -95,6 +96,26 @@ def test_upgrading_keeps_every_run(postgres_url: str) -> None:
     journal.close()
     assert downgrade(postgres_url) == Upgrade(versions.HEAD, None)
     assert upgrade(postgres_url) == Upgrade(None, versions.HEAD)
+
+
+def test_a_journal_of_the_first_layout_and_back(postgres_url: str, admin: psycopg.Connection) -> None:
+    upgrade(postgres_url)
+    assert downgrade(postgres_url, "0001") == Upgrade(versions.HEAD, "0001")
+    admin.execute("SET search_path = penstock")
+    former_journal.write(lambda sql, values: admin.execute(sql.encode(), values), "%s", str)
+    with pytest.raises(JournalOutdated):
+        PostgresJournal(postgres_url)
+    assert upgrade(postgres_url) == Upgrade("0001", versions.HEAD)
+    with closing(PostgresJournal(postgres_url)) as journal:
+        former_journal.check(journal)
+        former_journal.go_on(journal)
+    assert downgrade(postgres_url, "0001") == Upgrade(versions.HEAD, "0001")
+    rows = admin.execute("SELECT run_id, count(*) FROM events GROUP BY run_id ORDER BY run_id").fetchall()
+    assert rows == [(former_journal.ROOT, 3), (former_journal.CHILD, 3), (former_journal.OPEN, 4)]
+    assert upgrade(postgres_url) == Upgrade("0001", versions.HEAD)
+    with closing(PostgresJournal(postgres_url)) as journal:
+        assert journal.last_seq(former_journal.OPEN) == 4
+        assert [run.id for run in journal.runs(RunFilter(tags=("prod",)))] == [former_journal.ROOT]
 
 
 def test_sixteen_processes_make_the_tables(postgres_url: str) -> None:
@@ -244,7 +265,7 @@ def test_readers_wait_for_what_may_still_come_before(postgres_url: str, admin: p
         assert len(journal.read(0)) == 4, "a later commit could still come before these"
         assert len(list(journal.load(second))) == 6
     found = settled(journal, 0, 9)
-    assert [(stored.run_id, stored.seq) for stored in found[4:]] == [
+    assert [(stored.stream, stored.seq) for stored in found[4:]] == [
         (first, 3),
         *((second, seq) for seq in range(3, 7)),
     ]
@@ -257,30 +278,30 @@ def test_a_dump_restored_where_transaction_numbers_are_lower(postgres_url: str, 
     journal = PostgresJournal(postgres_url)
     runs = [begin_run(journal) for _ in range(3)]
     before = settled(journal, 0, 6)
-    order = [(stored.run_id, stored.seq) for stored in before]
+    order = [(stored.stream, stored.seq) for stored in before]
     assert journal.move_cursor("metrics", 0, before[3].position)
     assert journal.move_cursor("lineage", 0, before[5].position)
     journal.close()
     admin.execute(f"UPDATE penstock.events SET position = position + {1 << 50}")
     admin.execute(f"UPDATE penstock.cursors SET position = position + {1 << 50}")
     journal = PostgresJournal(postgres_url)
-    assert [(stored.run_id, stored.seq) for stored in settled(journal, 0, 6)] == order
-    assert [(s.run_id, s.seq) for s in journal.read(journal.cursor("metrics"))] == order[4:]
+    assert [(stored.stream, stored.seq) for stored in settled(journal, 0, 6)] == order
+    assert [(s.stream, s.seq) for s in journal.read(journal.cursor("metrics"))] == order[4:]
     assert journal.read(journal.cursor("lineage")) == []
     journal.append(runs[0], 2, [task_completed()])
-    assert [(s.run_id, s.seq) for s in settled(journal, journal.cursor("lineage"), 1)] == [(runs[0], 3)]
+    assert [(s.stream, s.seq) for s in settled(journal, journal.cursor("lineage"), 1)] == [(runs[0], 3)]
     journal.close()
 
 
-def test_only_events_of_runs_wake_listeners(postgres_url: str, admin: psycopg.Connection) -> None:
+def test_only_what_somebody_may_wait_for_wakes_listeners(postgres_url: str, admin: psycopg.Connection) -> None:
     journal = PostgresJournal(postgres_url)
     admin.execute("LISTEN penstock")
     run_id = begin_run(journal)
     journal.append(run_id, 2, [task_completed(1)], [log_line(run_id)])
     journal.append(run_id, 3, [task_completed(2), task_completed(3)])
     journal.append(run_id, 5, [task_completed(4), Record(RunCompleted(at=1))])
-    heard = [notice.payload for notice in admin.notifies(timeout=5, stop_after=2)]
-    assert heard == [run_id, run_id]
+    heard = [notice.payload for notice in admin.notifies(timeout=5, stop_after=1)]
+    assert heard == [run_id]
     assert list(admin.notifies(timeout=0.2)) == []
     journal.close()
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from tests.integration.proxy import Proxy
+from tests.integration.proxy import Mode, Proxy
 
 from penstock.core.errors import JournalUnavailable, SequenceConflict, WrongProcess
-from penstock.core.events import Record, RunCompleted
+from penstock.core.events import Append, Record, RunCancelRequested, RunCompleted, RunStopped, encode_event
+from penstock.journal.claims import Claiming
 from penstock.journal.postgres import PostgresJournal
-from penstock.testing.samples import begin_run, contents, log_line, task_completed
+from penstock.testing.journal_claims import put, take
+from penstock.testing.samples import begin_run, contents, happened, log_line, task_completed
 
 pytestmark = pytest.mark.integration
 
@@ -115,6 +120,129 @@ def test_other_writes_whose_answer_was_lost(journal: PostgresJournal, proxy: Pro
     proxy.mode = "lose answer"
     journal.delete([run_id])
     assert contents(journal, run_id) == ([], None, [], [])
+
+
+@pytest.mark.parametrize("mode", ["lose answer", "lose request"])
+@pytest.mark.parametrize("only", [b"COMMIT", b"INSERT INTO events", b"BEGIN"])
+def test_a_commit_whose_answer_or_request_was_lost(
+    journal: PostgresJournal, proxy: Proxy, mode: Mode, only: bytes
+) -> None:
+    run_id = begin_run(journal)
+    for number in range(3):  # the first time, statements are prepared
+        proxy.mode, proxy.only = mode, only if number == 0 else b"COMMIT"
+        items = [Append("dataset/a", number, [happened("one")]), Append(run_id, 2 + number, [task_completed(number)])]
+        journal.commit(items, ("reader", number, number + 1))
+        assert proxy.mode == "forward", "nothing was lost"
+    assert [stored.seq for stored in journal.load("dataset/a")] == [1, 2, 3]
+    assert len(journal.task_runs(run_id)) == journal.cursor("reader") == 3
+    proxy.mode, proxy.only = mode, b"COMMIT"
+    journal.commit([], ("reader", 3, 4))
+    with pytest.raises(SequenceConflict):
+        journal.commit([], ("reader", 3, 4))
+    with pytest.raises(SequenceConflict):
+        journal.commit([Append("dataset/a", 2, [happened("other")])])
+
+
+@pytest.mark.parametrize("mode", ["lose answer", "lose request"])
+@pytest.mark.parametrize("only", [b"COMMIT", b"advisory", b"RETURNING"])
+def test_what_was_claimed_or_drawn_is_known_although_the_answer_was_lost(
+    journal: PostgresJournal, proxy: Proxy, mode: Mode, only: bytes
+) -> None:
+    runs = [put(journal) for _ in range(6)]
+    taken = []
+    for _ in range(3):
+        proxy.mode, proxy.only = mode, only
+        taken += [run.id for run in take(journal, 2)]
+        assert proxy.mode == "forward", "nothing was lost"
+    assert taken == runs
+    assert take(journal) == []
+    assert {journal.last_seq(run_id) for run_id in runs} == {2}
+    proxy.mode, proxy.only = mode, only
+    ticket = journal.queue_up("db", runs[0], "worker|1|2|3", None, 1, 5)
+    assert [each.id for each in journal.tickets()] == [ticket]
+    turns = []
+    for number in range(3):
+        proxy.mode, proxy.only = mode, b"COMMIT" if number else b"advisory"
+        turns.append(journal.reserve("api", 1, 10.0, None, 1_000_000))
+    assert turns == [1_000_000, 1_100_000, 1_200_000], "a turn was taken twice"
+
+
+def test_a_claim_is_done_again_when_a_run_was_changed_meanwhile(
+    journal: PostgresJournal, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = put(journal), put(journal)
+    other = PostgresJournal(postgres_url)
+    find = Claiming._page
+
+    def found_and_overtaken(self: Claiming, lanes: Any) -> Any:
+        page = find(self, lanes)
+        monkeypatch.undo()
+        other.append(first, 1, [Record(RunStopped(at=1))])
+        return page
+
+    monkeypatch.setattr(Claiming, "_page", found_and_overtaken)
+    assert [run.id for run in take(journal)] == [second]
+    run = journal.run(first)
+    assert run is not None
+    assert (run.state, run.owner, journal.last_seq(first)) == ("Cancelled", None, 2)
+    other.close()
+
+
+def test_a_claim_waits_for_an_append_under_way(journal: PostgresJournal, postgres_url: str) -> None:
+    run_id = put(journal)
+    event = RunCancelRequested(at=1)
+    with psycopg.connect(postgres_url) as slow, ThreadPoolExecutor(1) as pool:
+        slow.execute(
+            "INSERT INTO penstock.events SELECT (pg_current_xact_id()::text::bigint << 20), %s, 2, %s, 1, 1, %s, NULL",
+            (run_id, event.stored, encode_event(event).decode()),
+        )
+        slow.execute("UPDATE penstock.runs SET cancel_requested = true WHERE id = %s", (run_id,))
+        claiming = pool.submit(take, journal)
+        blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        with psycopg.connect(postgres_url, autocommit=True) as watching:
+            while not watching.execute(blocked).fetchone():
+                assert not claiming.done()
+        slow.commit()
+        assert [run.id for run in claiming.result()] == [run_id]
+    assert [stored.event.stored for stored in journal.load(run_id)] == [
+        "RunCreated", "RunCancelRequested", "RunClaimed",
+    ]  # fmt: skip
+
+
+def test_watching_while_backends_are_killed(postgres_url: str) -> None:
+    journal = PostgresJournal(postgres_url)
+    watch = journal.watch()
+    listening = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%%' "
+        "AND state = 'idle' AND pid <> ALL(%s)"
+    )
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for number in range(3):
+            killed = _backends(connection)
+            for pid in killed:
+                connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            assert watch.wait(20), "that nothing can be heard any more is worth a look"
+            while not connection.execute(listening, (killed,)).fetchone():
+                watch.wait(0.1)
+            while watch.wait(0.1):
+                pass
+            journal.append(f"stream/{number}", 0, [happened()])
+            assert watch.wait(20)
+    watch.close()
+    journal.close()
+
+
+def test_another_process_wakes(postgres_url: str) -> None:
+    journal = PostgresJournal(postgres_url)
+    watch = journal.watch()
+    code = (
+        "import sys; from penstock.journal.postgres import PostgresJournal; from penstock.testing.samples import *; "
+        "PostgresJournal(sys.argv[1]).append('run', 0, [created(due_at=5)])"
+    )
+    subprocess.run([sys.executable, "-c", code, postgres_url], check=True)
+    assert watch.wait(30)
+    watch.close()
+    journal.close()
 
 
 def test_backends_killed_at_random_moments(postgres_url: str) -> None:

@@ -50,7 +50,7 @@ def die_in(app: Penstock, flow: Any, *args: Any, before_append: int) -> Run:
 
 def newest(app: Penstock) -> Run:
     """The run that was made last (no subflow). Ids tell no order within a millisecond."""
-    made = [stored.run_id for stored in app.journal.read(0, 100_000) if isinstance(stored.event, RunCreated)]
+    made = [stored.stream for stored in app.journal.read(0, 100_000) if isinstance(stored.event, RunCreated)]
     runs = [run for run_id in made if (run := app.journal.run(run_id)) and run.parent_id is None]
     return runs[-1]
 

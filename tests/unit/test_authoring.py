@@ -8,29 +8,46 @@ from typing import Any
 import pytest
 
 import penstock
-from penstock import allow_failure, flow, task, unmapped
+from penstock import Task, allow_failure, flow, task, unmapped
 from penstock.authoring.naming import render_name
 from penstock.core.errors import AuthoringError, BadOption, PenstockError, ReservedArgumentError, UnsupportedFunction
 from penstock.core.retry import delay_before, exponential_backoff
 from penstock.exceptions import MappingLengthMismatch, MappingMissingIterable
+from penstock.task_runners import ThreadPoolTaskRunner
 
 
 def test_the_public_names_are_these() -> None:
     assert sorted(penstock.__all__) == [
+        "Approval",
         "Flow",
         "Penstock",
         "PenstockError",
         "State",
         "Task",
         "allow_failure",
+        "answer_run",
+        "approve",
+        "concurrency",
+        "deploy",
+        "emit_event",
         "flow",
         "get_run_logger",
+        "journal_transaction",
+        "pause_flow_run",
+        "pause_run",
         "quote",
+        "rate_limit",
         "resume",
+        "resume_flow_run",
         "runtime",
+        "serve",
+        "sleep",
+        "suspend_flow_run",
         "tags",
         "task",
+        "transaction",
         "unmapped",
+        "wait_for_input",
     ]
     assert all(hasattr(penstock, name) for name in penstock.__all__)
     assert len(inspect.getsource(penstock).splitlines()) <= 60
@@ -88,12 +105,12 @@ def test_options_of_tasks_out_of_range_are_refused(options: dict[str, Any]) -> N
 
 
 def test_options_that_are_not_there_yet_are_refused_by_name() -> None:
-    with pytest.raises(AuthoringError, match="cache_key_fn"):
-        task(cache_key_fn=lambda *_: "key")(lambda: None)
+    with pytest.raises(AuthoringError, match="result_storage"):
+        task(result_storage="somewhere")(lambda: None)
     with pytest.raises(TypeError, match="retires"):
         task(retires=3)(lambda: None)
     with pytest.raises(AuthoringError, match="not there yet"):
-        flow(lambda: None).serve()
+        flow(lambda: None).visualize()
 
 
 def test_with_options_changes_only_what_is_given() -> None:
@@ -106,6 +123,85 @@ def test_with_options_changes_only_what_is_given() -> None:
     assert (original.name, original.retries) == ("a", 2)
     flow_original = flow(name="f", retries=1)(lambda: 1)
     assert flow_original.with_options(retries=4).name == "f"
+
+
+def a_hook(*_: Any) -> None: ...
+
+
+SHARED: dict[str, Any] = {
+    "name": "named",
+    "description": "told",
+    "tags": ["x"],
+    "version": "3",
+    "retries": 2,
+    "retry_delay_seconds": [1, 2],
+    "timeout_seconds": 3.0,
+    "log_prints": True,
+    "on_completion": [a_hook],
+    "on_failure": [a_hook],
+    "on_crashed": [a_hook],
+    "on_cancellation": [a_hook],
+    "on_running": [a_hook],
+    "persist_result": False,
+}
+OF_FLOWS = {"flow_run_name": "a-{x}", "validate_parameters": False, "task_runner": ThreadPoolTaskRunner(3)}
+OF_TASKS = {"task_run_name": "a-{x}", "retry_jitter_factor": 0.5, "retry_condition_fn": a_hook}
+
+
+@pytest.mark.parametrize(("decorate", "own"), [(flow, OF_FLOWS), (task, OF_TASKS)])
+def test_with_options_keeps_every_option(decorate: Any, own: dict[str, Any]) -> None:
+    made = decorate(**SHARED, **own)(lambda x: x)
+    made.on_failure(print)
+    plain = decorate(lambda x: x)
+    differing = {name for name, value in vars(made).items() if vars(plain)[name] != value}
+    assert len(differing) >= len(SHARED) + len(own), "the options given are not those by default"
+    assert vars(made.with_options()) == vars(made)
+    assert made.with_options().on_failure_hooks == [a_hook, print]
+    assert made.with_options().on_failure_hooks is not made.on_failure_hooks
+
+
+@pytest.mark.parametrize("decorate", [flow, task])
+def test_with_options_keeps_what_a_method_is_bound_to(decorate: Any) -> None:
+    class Shop:
+        @decorate
+        def of_object(self) -> Any:
+            return self
+
+        @decorate
+        @classmethod
+        def of_class(cls) -> Any:
+            return cls
+
+        @decorate
+        @staticmethod
+        def of_nobody(value: int) -> Any:
+            return value
+
+        renamed = of_object.with_options(name="a")
+        renamed_of_class = of_class.with_options(name="b")
+        renamed_of_nobody = of_nobody.with_options(name="c")
+
+    shop = Shop()
+    for called in (shop.of_object, shop.renamed, shop.of_object.with_options(name="d")):
+        assert called() is shop
+    for called in (Shop.of_class, shop.of_class, Shop.renamed_of_class, shop.of_class.with_options(name="e")):
+        assert called() is Shop
+    for called in (Shop.of_nobody, shop.of_nobody, shop.renamed_of_nobody, shop.of_nobody.with_options(name="f")):
+        assert called(5) == 5
+
+
+def test_a_kind_of_task_with_options_of_its_own() -> None:
+    """Whatever is a keyword of `__init__` and an attribute is an option."""
+
+    class Owned(Task[Any, Any]):
+        def __init__(self, fn: Any, *, team: str = "", **options: Any) -> None:
+            super().__init__(fn, **options)
+            self.team = team
+
+    made = Owned(lambda: 1, team="data", retries=2)
+    changed = made.with_options(name="b")
+    assert (type(changed), changed.team, changed.retries, changed.name) == (Owned, "data", 2, "b")
+    assert made.with_options(team="web").team == "web"
 
 
 def test_functions_keep_their_name_and_documentation() -> None:

@@ -14,7 +14,7 @@ from penstock.app import Penstock, Settings
 from penstock.core.context import current_scope
 from penstock.core.errors import JournalUnavailable
 from penstock.core.events import Record, TaskCompleted
-from penstock.core.model import LogLine
+from penstock.core.model import LogLine, RunFilter
 from penstock.engine.recorder import Recorder
 from penstock.journal.memory import MemoryJournal
 from penstock.task_runners import ThreadPoolTaskRunner
@@ -84,7 +84,7 @@ def test_no_result_is_seen_before_it_is_on_record(slow: FaultyJournal) -> None:
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=20))
     def watched() -> None:
-        run_id = next(iter(slow.journal._by_run))  # type: ignore[attr-defined]
+        run_id = slow.runs(RunFilter())[0].id
         futures = square.map(range(60))
 
         def check(future: object) -> None:
@@ -133,7 +133,7 @@ def test_steps_are_recorded_whole_when_a_flow_submits_faster_than_it_commits(slo
 
     value = bursting()
     assert sum(value) == sum(n * n for n in range(50))
-    (run_id,) = slow.journal._by_run  # type: ignore[attr-defined]
+    (run_id,) = [run.id for run in slow.runs(RunFilter())]
     states = {task_run.key: task_run.state for task_run in slow.task_runs(run_id)}
     assert states == {f"square#{n}": "Completed" for n in range(1, 51)}
     sequence = [stored.seq for stored in slow.load(run_id)]

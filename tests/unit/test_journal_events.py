@@ -6,9 +6,10 @@ import ast
 import inspect
 import json
 
+import msgspec
 import pytest
 
-from penstock.core import events
+from penstock.core import events, plans, verdicts
 from penstock.core.events import (
     EVENTS,
     Event,
@@ -21,7 +22,9 @@ from penstock.core.events import (
     encode_event,
     stored_name,
 )
-from penstock.testing.journal_writing import EVERY_EVENT
+from penstock.core.plans import PLANS
+from penstock.core.verdicts import VERDICTS
+from penstock.testing.journal_events import every_event
 
 # What is in journals out there. A name may be added here; none may ever change or go.
 STORED = {
@@ -41,18 +44,49 @@ STORED = {
     ("TaskFailed", 1),
     ("TaskCrashed", 1),
     ("TaskCancelled", 1),
+    ("RunClaimed", 1),
+    ("RunRescheduled", 1),
+    ("RunPaused", 1),
+    ("RunAnswered", 1),
+    ("RunContinued", 1),
+    ("DeadlineMissed", 1),
+    ("ArtifactSaved", 1),
+    ("DeploymentDeclared", 1),
+    ("DeploymentPaused", 1),
+    ("DeploymentResumed", 1),
+    ("DeploymentDeleted", 1),
+    ("ScheduleMoved", 1),
+    ("PoolDeclared", 1),
+    ("QueueDeclared", 1),
+    ("PoolDeleted", 1),
+    ("LimitDeclared", 1),
+    ("LimitDeleted", 1),
+    ("AutomationDeclared", 1),
+    ("AutomationMatched", 1),
+    ("AutomationFired", 1),
+    ("ActionTried", 1),
+    ("ActionEnded", 1),
+    ("AutomationDeleted", 1),
+    ("Happened", 1),
+    ("BackfillCreated", 1),
+    ("BackfillEnded", 1),
+    ("KeyTaken", 1),
+    ("RunsPurged", 1),
+    ("TransactionDecided", 1),
+    ("ResultCached", 1),
 }
+LATE = (*PLANS, *VERDICTS)
 
 
 def test_the_stored_names_are_these() -> None:
-    assert set(EVENTS) == STORED
-    assert {type(event) for event in EVERY_EVENT} == set(EVENTS.values())
+    assert {*EVENTS, *((kind.stored, kind.version) for kind in LATE)} == STORED
+    assert {type(event) for event in every_event()} == {*EVENTS.values(), *LATE}
 
 
 def test_stored_names_and_versions_are_literals_beside_their_class() -> None:
-    tree = ast.parse(inspect.getsource(events))
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    for kind in EVENTS.values():
+    trees = [ast.parse(inspect.getsource(module)) for module in (events, plans, verdicts)]
+    classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+    for kind in (*EVENTS.values(), *LATE):
         literals = {
             item.target.id: item.value.value
             for item in classes[kind.__name__].body
@@ -64,7 +98,15 @@ def test_stored_names_and_versions_are_literals_beside_their_class() -> None:
         assert literals.get("version", 1) == kind.version
 
 
-@pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: event.stored)
+@pytest.mark.parametrize("event", every_event(), ids=lambda event: event.stored)
+def test_every_field_is_set(event: Event) -> None:
+    for field in msgspec.structs.fields(event):
+        if not field.required:
+            unset = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+            assert getattr(event, field.name) != unset, f"{field.name} could be lost, and nobody would notice"
+
+
+@pytest.mark.parametrize("event", every_event(), ids=lambda event: event.stored)
 def test_round_trip(event: Event) -> None:
     name, version = stored_name(event)
     again = decode_event(name, version, event.at, encode_event(event))

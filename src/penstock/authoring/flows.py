@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import functools
-import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from penstock.authoring.naming import NameTemplate, display_name, storable
-from penstock.authoring.options import (
-    Hook,
-    checked_delays,
-    checked_function,
-    checked_hooks,
-    checked_name,
-    checked_retries,
-    checked_tags,
-    not_there,
-    refuse_unknown,
-)
+from penstock.authoring.functions import Declared
+from penstock.authoring.naming import NameTemplate
+from penstock.authoring.options import Hook, checked_name
 from penstock.authoring.registry import forget, remember
 from penstock.core.errors import AuthoringError
 from penstock.core.extras import LateModule
-from penstock.core.ports import TaskRunner, current_engine
-from penstock.core.retry import RetryDelay
+from penstock.core.ports import TaskRunner, current_engine, current_services
 
 if TYPE_CHECKING:
     from penstock.authoring import parameters as _parameters
@@ -37,9 +24,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Flow(Generic[P, R]):
+class Flow(Declared[P, R]):
     """A function that is run durably. Made by `@flow`; see there for the options."""
 
+    kind = "flow"
     is_flow = True
     alone = False
 
@@ -47,38 +35,15 @@ class Flow(Generic[P, R]):
         self,
         fn: Callable[P, R],
         *,
-        name: str | None = None,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        version: str | None = None,
         flow_run_name: NameTemplate | None = None,
-        retries: int | None = None,
-        retry_delay_seconds: RetryDelay = 0,
-        timeout_seconds: float | None = None,
         validate_parameters: bool = True,
-        log_prints: bool | None = None,
         task_runner: TaskRunner | type[TaskRunner] | None = None,
-        on_completion: Iterable[Hook] | None = None,
-        on_failure: Iterable[Hook] | None = None,
-        on_crashed: Iterable[Hook] | None = None,
-        on_cancellation: Iterable[Hook] | None = None,
-        on_running: Iterable[Hook] | None = None,
-        persist_result: bool | None = None,
-        **unknown: Any,
+        partitions: Any = None,
+        **shared: Any,
     ) -> None:
-        refuse_unknown("flow", unknown)
-        self._of_class, self._static = isinstance(fn, classmethod), isinstance(fn, staticmethod)
-        self.fn, self.isasync = checked_function("flow", fn)
-        functools.update_wrapper(self, self.fn)
-        self.name = storable(name or display_name(self.fn).replace("_", "-"))
-        self.description = description or inspect.getdoc(self.fn)
-        self.tags = checked_tags("flow", self.name, tags)
-        self.version = version
+        super().__init__(fn, **shared)
         self.flow_run_name = checked_name("flow", "flow_run_name", self.name, flow_run_name)
-        self.retries, self.timeout_seconds = checked_retries("flow", self.name, retries, timeout_seconds)
-        self.retry_delay_seconds = checked_delays(self.name, self.retries, retry_delay_seconds, None, None)
         self.should_validate_parameters = validate_parameters
-        self.log_prints = log_prints
         if isinstance(task_runner, type):
             task_runner = task_runner()
         if task_runner is not None and not isinstance(task_runner, TaskRunner):
@@ -87,18 +52,16 @@ class Flow(Generic[P, R]):
                 hint="write task_runner=ThreadPoolTaskRunner(max_workers=10)",
             )
         self.task_runner = task_runner
-        self.on_completion_hooks = checked_hooks("flow", "on_completion", on_completion)
-        self.on_failure_hooks = checked_hooks("flow", "on_failure", on_failure)
-        self.on_crashed_hooks = checked_hooks("flow", "on_crashed", on_crashed)
-        self.on_cancellation_hooks = checked_hooks("flow", "on_cancellation", on_cancellation)
-        self.on_running_hooks = checked_hooks("flow", "on_running", on_running)
-        self.persist_result = persist_result
-        self.sorted_tags = tuple(sorted(self.tags))
-        code = getattr(self.fn, "__code__", None)
-        self.positional: tuple[str, ...] = code.co_varnames[: code.co_argcount] if code else ()
-        self._bound: tuple[Any, ...] = ()
-        self._signature: inspect.Signature | None = None
+        if partitions is not None and not hasattr(partitions, "ending_by"):
+            raise AuthoringError(
+                f"partitions of flow {self.name!r} must be partitions, and is {partitions!r}.",
+                hint="from penstock.partitions import daily; write partitions=daily()",
+            )
+        self.partitions = partitions
         remember(self)
+
+    def _default_name(self) -> str:
+        return super()._default_name().replace("_", "-")
 
     @classmethod
     def unlisted(cls, fn: Callable[..., Any], name: str) -> Flow[..., Any]:
@@ -107,13 +70,6 @@ class Flow(Generic[P, R]):
         made.alone = True
         forget(made)
         return made
-
-    @property
-    def signature(self) -> inspect.Signature:
-        """The function's signature."""
-        if self._signature is None:
-            self._signature = inspect.signature(self.fn)
-        return self._signature
 
     @property
     def entrypoint(self) -> str | None:
@@ -129,14 +85,6 @@ class Flow(Generic[P, R]):
             return f"{os.path.abspath(file)}:{qualname}"
         return f"{module}:{qualname}" if spec is not None else None
 
-    def parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Arguments by name, defaults included.
-
-        Raises:
-            ParameterError: arguments are missing or unexpected.
-        """
-        return _parameters.bind(f"flow {self.name!r}", self.signature, args, kwargs)
-
     def validated(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Parameters checked and converted by annotation (not with `validate_parameters=False`).
 
@@ -150,15 +98,6 @@ class Flow(Generic[P, R]):
     def arguments(self, parameters: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Parameters by name as positional and keyword arguments."""
         return _parameters.call_arguments(self.signature, parameters)
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """A flow that is a method: bound to its object."""
-        owned_by = owner if self._of_class else instance
-        if owned_by is None or self._static:
-            return self
-        bound = copy.copy(self)
-        bound._bound = (owned_by,)
-        return bound
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -182,40 +121,41 @@ class Flow(Generic[P, R]):
             args = self._bound + args
         return current_engine().call_flow(self, args, kwargs, wait_for, return_state)
 
-    def with_options(self, **options: Any) -> Flow[P, R]:
-        """A copy with other options."""
-        current: dict[str, Any] = {
-            "name": self.name,
-            "description": self.description,
-            "tags": self.tags,
-            "version": self.version,
-            "flow_run_name": self.flow_run_name,
-            "retries": self.retries,
-            "retry_delay_seconds": self.retry_delay_seconds,
-            "timeout_seconds": self.timeout_seconds,
-            "validate_parameters": self.should_validate_parameters,
-            "log_prints": self.log_prints,
-            "task_runner": self.task_runner,
-            "on_completion": self.on_completion_hooks,
-            "on_failure": self.on_failure_hooks,
-            "on_crashed": self.on_crashed_hooks,
-            "on_cancellation": self.on_cancellation_hooks,
-            "on_running": self.on_running_hooks,
-            "persist_result": self.persist_result,
-        }
-        copied = type(self)(self.fn, **{**current, **options})
-        copied._bound = self._bound
-        return copied
+    def to_deployment(self, name: str | None = None, **options: Any) -> Any:
+        """A deployment of this flow: when it runs by itself, with which parameters, and which workers run it.
 
-    def on_completion(self, hook: Hook) -> Hook:
-        """Decorator: call this function when the flow completed."""
-        self.on_completion_hooks.append(hook)
-        return hook
+        Args:
+            name: unique in the journal; the flow's name when left out.
+            options: `cron`, `interval`, `rrule`, `at` (each one or a list), with `timezone`, `start`, `end`, `jitter`,
+                `missed`, `horizon`; or `schedules`; `parameters`, `tags`, `description`, `version`, `paused`;
+                `work_pool_name`, `work_queue_name`, `priority`, `concurrency_limit`, `collision`; `crash_retries`,
+                `crash_delay_seconds`; `promises`. See `penstock.core.deployments.Deployment`.
 
-    def on_failure(self, hook: Hook) -> Hook:
-        """Decorator: call this function when the flow failed for good."""
-        self.on_failure_hooks.append(hook)
-        return hook
+        Raises:
+            DeploymentError, BadSchedule, ParameterError: with every mistake.
+        """
+        return current_services().to_deployment(self, name, options)
+
+    def serve(self, name: str | None = None, *, limit: int | None = None, **options: Any) -> None:
+        """Deploy this flow, and execute its runs from here until the process is stopped.
+
+        Args:
+            name: of the deployment; the flow's name when left out.
+            limit: so many runs at once.
+            options: see `to_deployment`.
+        """
+        services = current_services()
+        services.serve(services.to_deployment(self, name, options), limit=limit)
+
+    def deploy(self, name: str | None = None, **options: Any) -> str:
+        """Deploy this flow for workers (`penstock worker start`); returns the deployment's name.
+
+        Args:
+            name: of the deployment; the flow's name when left out.
+            options: see `to_deployment`.
+        """
+        services = current_services()
+        return services.deploy(services.to_deployment(self, name, options))[0]
 
     def on_crashed(self, hook: Hook) -> Hook:
         """Decorator: call this function when the flow crashed."""
@@ -227,17 +167,6 @@ class Flow(Generic[P, R]):
         self.on_cancellation_hooks.append(hook)
         return hook
 
-    def on_running(self, hook: Hook) -> Hook:
-        """Decorator: call this function when an attempt begins."""
-        self.on_running_hooks.append(hook)
-        return hook
-
-    def __getattr__(self, name: str) -> Any:
-        raise not_there(type(self).__name__, name)
-
-    def __repr__(self) -> str:
-        return f"<flow {self.name!r}>"
-
 
 def _importable(module: str, file: str) -> bool:
     """True when this module is found by name from the path as it stands, rather than run or loaded as a file."""
@@ -245,11 +174,11 @@ def _importable(module: str, file: str) -> bool:
         return False
     tail = os.path.join(*module.split("."))
     here = os.path.realpath(file)
-    return any(
-        os.path.realpath(os.path.join(root or os.curdir, place)) == here
-        for root in sys.path
-        for place in (f"{tail}.py", os.path.join(tail, "__init__.py"))
-    )
+    for root in sys.path:
+        for place in (f"{tail}.py", os.path.join(tail, "__init__.py")):
+            if os.path.realpath(os.path.join(root or os.curdir, place)) == here:
+                return True
+    return False
 
 
 @overload
@@ -262,7 +191,7 @@ def flow(fn: Any = None, /, **options: Any) -> Any:
     Args:
         fn: the function, sync or async.
         options: `name`, `description`, `tags`, `version`, `flow_run_name` (template or function); `retries`,
-            `retry_delay_seconds`; `timeout_seconds`; `validate_parameters`; `log_prints`; `task_runner`;
+            `retry_delay_seconds`; `timeout_seconds`; `validate_parameters`; `log_prints`; `task_runner`; `partitions`;
             `on_running`, `on_completion`, `on_failure`, `on_crashed`, `on_cancellation` (lists of functions of
             flow, flow run and state).
 

@@ -13,6 +13,62 @@ from penstock.core.states import Pending, State, StateType
 
 R = TypeVar("R")
 
+_NAP_SECONDS = 0.5
+
+
+class Latch:
+    """Something that happens once, and can be waited for.
+
+    Not a `threading.Event`, whose lock stays taken when a signal breaks into one of its methods: here a wait can be
+    broken off at any instruction.
+    """
+
+    __slots__ = ("_happened", "_lock", "_waiting")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._happened = False
+        self._waiting: list[threading.Lock] = []
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._happened
+
+    def set(self) -> None:
+        """Let it happen."""
+        with self._lock:
+            self._happened = True
+            waiting, self._waiting = self._waiting, []
+        for gate in waiting:
+            gate.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it happens, or until `timeout` seconds have passed; whether it has happened."""
+        gate = threading.Lock()
+        gate.acquire()
+        with self._lock:
+            if self._happened:
+                return True
+            self._waiting.append(gate)
+        if _opens(gate, timeout):
+            return True
+        with self._lock:
+            if gate in self._waiting:
+                self._waiting.remove(gate)
+        return self._happened
+
+
+def _opens(gate: threading.Lock, timeout: float | None) -> bool:
+    """Wait for a lock; the main thread in short naps, for a signal that comes as it falls asleep does not wake it."""
+    end = None if timeout is None else time.monotonic() + timeout
+    nap = _NAP_SECONDS if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
+    while True:
+        left = nap if end is None else min(nap, end - time.monotonic())
+        if gate.acquire(timeout=max(left, 0.0)):
+            return True
+        if end is not None and time.monotonic() >= end:
+            return False
+
 
 class PenstockFuture(Generic[R]):
     """The state, and later the result, of a submitted task.
@@ -28,7 +84,7 @@ class PenstockFuture(Generic[R]):
         self.task_run_id = task_run_id
         self.key = key
         self._lock = threading.Lock()
-        self._done: threading.Event | None = None
+        self._done: Latch | None = None
         self._callbacks: list[Callable[[PenstockFuture[R]], Any]] = []
         self._state: State | None = None
         self._started = False
@@ -52,7 +108,7 @@ class PenstockFuture(Generic[R]):
         with self._lock:
             if self.done():
                 return
-            done = self._done = self._done or threading.Event()
+            done = self._done = self._done or Latch()
         seat = getattr(worker, "seat", None)
         if seat is None:
             done.wait(timeout)

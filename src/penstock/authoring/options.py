@@ -13,13 +13,6 @@ from penstock.core.retry import RetryDelay
 Hook = Callable[..., Any]
 
 NOT_YET = {
-    "cache_policy": "caching between runs",
-    "cache_key_fn": "caching between runs",
-    "cache_expiration": "caching between runs",
-    "refresh_cache": "caching between runs",
-    "cache_result_in_memory": "caching between runs",
-    "on_rollback": "transactions",
-    "on_commit": "transactions",
     "result_storage": "result storage per task",
     "result_storage_key": "result storage per task",
     "result_serializer": "serializers per task",
@@ -29,15 +22,11 @@ NOT_YET = {
 
 
 _METHODS_NOT_YET = {
-    "serve": "run it with `penstock run`",
-    "deploy": "run it with `penstock run`",
-    "to_deployment": "run it with `penstock run`",
+    "serve": "call it from a flow, with .submit()",
     "from_source": "load it with penstock.flows.load_flow",
     "visualize": "`penstock runs show ID` draws a run's steps",
     "delay": "call it from a flow, with .submit()",
     "apply_async": "call it from a flow, with .submit()",
-    "on_rollback": "transactions come with caching",
-    "on_commit": "transactions come with caching",
 }
 
 
@@ -150,24 +139,63 @@ def checked_tags(kind: str, name: str, tags: Iterable[str] | None) -> frozenset[
     return frozenset(found)
 
 
-def checked_delays(
-    name: str, retries: int, delays: RetryDelay, jitter: float | None, condition: Any
-) -> float | Sequence[float]:
+def checked_delays(kind: str, name: str, retries: int, delays: RetryDelay) -> float | Sequence[float]:
     """How long to wait before each retry: a number, or a list (a function is called with the number of retries).
 
     Raises:
-        BadOption: delays that are no numbers from 0, a jitter below 0, a condition that cannot be called.
+        BadOption: delays that are no numbers from 0.
     """
     found = delays(retries) if callable(delays) else delays
     numbers = [found] if isinstance(found, (int, float)) else list(found)
     for number in numbers:
         if not isinstance(number, (int, float)) or isinstance(number, bool) or number < 0:
-            raise BadOption(f"retry_delay_seconds of task {name!r} must be seconds from 0, and has {number!r}.")
+            raise BadOption(f"retry_delay_seconds of {kind} {name!r} must be seconds from 0, and has {number!r}.")
+    return found if isinstance(found, (int, float)) else numbers
+
+
+def checked_retrying(name: str, jitter: float | None, condition: Any) -> None:
+    """How the delays of a task are spread, and whether it is retried at all.
+
+    Raises:
+        BadOption: a jitter below 0, a condition that cannot be called.
+    """
     if jitter is not None and jitter < 0:
         raise BadOption(f"retry_jitter_factor of task {name!r} must be from 0, and is {jitter!r}.")
     if condition is not None and not callable(condition):
         raise BadOption(f"retry_condition_fn of task {name!r} must be a function, and is {condition!r}.")
-    return found if isinstance(found, (int, float)) else numbers
+
+
+def checked_refresh(name: str, refresh: bool | None) -> bool | None:
+    """Whether the results of other runs are not looked for.
+
+    Raises:
+        BadOption: neither True, False nor None.
+    """
+    if refresh is not None and not isinstance(refresh, bool):
+        raise BadOption(
+            f"refresh_cache of task {name!r} must be True or False, and is {refresh!r}.",
+            hint="leave it out to follow the setting refresh_cache",
+        )
+    return refresh
+
+
+def checked_expiration(name: str, expiration: Any, cached: bool) -> Any:
+    """How long results of a task may be used again.
+
+    Raises:
+        BadOption: not a timedelta, or none above 0.
+    """
+    seconds = getattr(expiration, "total_seconds", lambda: 1)()
+    if expiration is not None and (not hasattr(expiration, "total_seconds") or seconds <= 0):
+        raise BadOption(
+            f"cache_expiration of task {name!r} must be a timedelta above 0, and is {expiration!r}.",
+            hint="write cache_expiration=timedelta(hours=1)",
+        )
+    if expiration is not None and not cached:
+        import logging
+
+        logging.getLogger("penstock").warning("Task %r has a cache_expiration, but nothing is cached.", name)
+    return expiration
 
 
 def checked_name(kind: str, option: str, name: str, template: Any) -> Any:

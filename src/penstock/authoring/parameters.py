@@ -143,10 +143,18 @@ def convert(value: Any, kind: Any, path: str, mistakes: Mistakes) -> Any:
     if bare in _SEQUENCES or bare in _SETS or bare is tuple or bare in _MAPPINGS:
         return _convert_collection(value, bare, get_args(kind), path, mistakes)
     if typing.is_typeddict(bare):
-        return _convert_fields(value, typing.get_type_hints(bare), bare.__required_keys__, dict, path, mistakes)
+        return _convert_fields(value, typing.get_type_hints(bare), _required_keys(bare), dict, path, mistakes)
     if not isinstance(bare, type):
         return value
     return _convert_class(value, bare, kind, path, mistakes)
+
+
+def _required_keys(kind: Any) -> set[str]:
+    """What a TypedDict must have; Python itself does not see NotRequired in annotations that are texts."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    optional = {name for name, hint in hints.items() if get_origin(hint) is typing.NotRequired}
+    needed = {name for name, hint in hints.items() if get_origin(hint) is typing.Required}
+    return (set(kind.__required_keys__) | needed) - optional
 
 
 def _mistake(value: Any, expected: str, path: str, mistakes: Mistakes) -> Any:

@@ -58,6 +58,28 @@ def parameters_schema(flow: Any) -> dict[str, Any]:
     return schema
 
 
+def type_schema(kind: Any) -> dict[str, Any]:
+    """What JSON fits a type; {} (which allows anything) for what JSON Schema cannot describe."""
+    definitions: dict[str, Any] = {}
+    found = _schema(kind, definitions)
+    found = {**found, "$defs": definitions} if definitions else found
+    return found if _needs_pydantic(kind) else _closed(found)
+
+
+def _closed(schema: Any) -> Any:
+    """Classes take no fields but their own; pydantic's models say for themselves what they take."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {
+        name: _closed(part) if name not in ("default", "enum", "const") else part for name, part in schema.items()
+    }
+    if schema.get("type") == "object" and "properties" in schema and "additionalProperties" not in schema:
+        closed["additionalProperties"] = False
+    return closed
+
+
 def described_parameters(doc: str) -> dict[str, str]:
     """The texts of a Google-style `Args:` section, by parameter."""
     found = _SECTION.search(doc)
@@ -84,6 +106,15 @@ def _default(value: Any) -> dict[str, Any]:
         return {"default": msgspec.to_builtins(value, enc_hook=_plain, str_keys=True)}
     except (TypeError, NotImplementedError, ValueError, RecursionError):
         return {}
+
+
+def as_json(value: Any) -> bytes:
+    """A value of plain types, or of a dataclass, struct or pydantic model, as JSON.
+
+    Raises:
+        TypeError, ValueError, NotImplementedError: it cannot be written so.
+    """
+    return msgspec.json.encode(msgspec.to_builtins(value, enc_hook=_plain, str_keys=True))
 
 
 def _plain(value: Any) -> Any:

@@ -2,112 +2,85 @@
 
 from __future__ import annotations
 
-import copy
-import functools
-import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from penstock.authoring.functions import Declared
 from penstock.authoring.futures import PenstockFuture, PenstockFutureList
 from penstock.authoring.mapping import map_calls
-from penstock.authoring.naming import NameTemplate, display_name, storable
+from penstock.authoring.naming import NameTemplate
 from penstock.authoring.options import (
     Hook,
-    checked_delays,
-    checked_function,
+    checked_expiration,
     checked_hooks,
     checked_name,
-    checked_retries,
-    checked_tags,
-    not_there,
-    refuse_unknown,
+    checked_refresh,
+    checked_retrying,
 )
+from penstock.authoring.registry import remember_hook
 from penstock.core.extras import LateModule
 from penstock.core.ports import current_engine
-from penstock.core.retry import RetryDelay
 
 if TYPE_CHECKING:
-    from penstock.authoring import parameters as _parameters
+    import datetime
+
+    from penstock.authoring import caching as _caching
 else:
-    _parameters = LateModule("penstock.authoring.parameters")
+    _caching = LateModule("penstock.authoring.caching")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Task(Generic[P, R]):
+class Task(Declared[P, R]):
     """A function that is recorded when a flow calls it. Made by `@task`; see there for the options."""
+
+    kind = "task"
 
     def __init__(
         self,
         fn: Callable[P, R],
         *,
-        name: str | None = None,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        version: str | None = None,
-        retries: int | None = None,
-        retry_delay_seconds: RetryDelay = 0,
+        task_run_name: NameTemplate | None = None,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
-        timeout_seconds: float | None = None,
-        log_prints: bool | None = None,
-        task_run_name: NameTemplate | None = None,
-        on_completion: Iterable[Hook] | None = None,
-        on_failure: Iterable[Hook] | None = None,
-        on_crashed: Iterable[Hook] | None = None,
-        on_cancellation: Iterable[Hook] | None = None,
-        on_running: Iterable[Hook] | None = None,
-        persist_result: bool | None = None,
-        **unknown: Any,
+        cache_policy: _caching.CachePolicy | None = None,
+        cache_key_fn: _caching.KeyFunction | None = None,
+        cache_expiration: datetime.timedelta | None = None,
+        refresh_cache: bool | None = None,
+        on_commit: Iterable[Hook] | None = None,
+        on_rollback: Iterable[Hook] | None = None,
+        **shared: Any,
     ) -> None:
-        refuse_unknown("task", unknown)
-        self._of_class, self._static = isinstance(fn, classmethod), isinstance(fn, staticmethod)
-        self.fn, self.isasync = checked_function("task", fn)
-        functools.update_wrapper(self, self.fn)
-        self.name = storable(name or display_name(self.fn))
-        self.description = description or inspect.getdoc(self.fn)
-        self.tags = checked_tags("task", self.name, tags)
-        self.version = version
-        self.retries, self.timeout_seconds = checked_retries("task", self.name, retries, timeout_seconds)
-        self.retry_delay_seconds = checked_delays(
-            self.name, self.retries, retry_delay_seconds, retry_jitter_factor, retry_condition_fn
-        )
+        super().__init__(fn, **shared)
+        self.task_run_name = checked_name("task", "task_run_name", self.name, task_run_name)
+        checked_retrying(self.name, retry_jitter_factor, retry_condition_fn)
         self.retry_jitter_factor = retry_jitter_factor
         self.retry_condition_fn = retry_condition_fn
-        self.log_prints = log_prints
-        self.task_run_name = checked_name("task", "task_run_name", self.name, task_run_name)
-        self.on_completion_hooks = checked_hooks("task", "on_completion", on_completion)
-        self.on_failure_hooks = checked_hooks("task", "on_failure", on_failure)
-        self.on_crashed_hooks = checked_hooks("task", "on_crashed", on_crashed)
-        self.on_cancellation_hooks = checked_hooks("task", "on_cancellation", on_cancellation)
-        self.on_running_hooks = checked_hooks("task", "on_running", on_running)
-        self.persist_result = persist_result
-        self.sorted_tags = tuple(sorted(self.tags))
-        self._signature: inspect.Signature | None = None
-        self._bound: tuple[Any, ...] = ()
-        code = getattr(self.fn, "__code__", None)
-        self.positional: tuple[str, ...] = code.co_varnames[: code.co_argcount] if code else ()
+        self.on_commit_hooks = checked_hooks("task", "on_commit", on_commit)
+        self.on_rollback_hooks = checked_hooks("task", "on_rollback", on_rollback)
+        for hook in (*self.on_commit_hooks, *self.on_rollback_hooks):
+            remember_hook(hook)
+        self.cache_policy, self.cache_key_fn = cache_policy, cache_key_fn
+        self.refresh_cache = checked_refresh(self.name, refresh_cache)
+        self.caching = self.source_code = None
+        if cache_policy is not None or cache_key_fn is not None or self.persist_result:
+            self.caching = _caching.policy_of(self.name, cache_policy, cache_key_fn, self.persist_result)
+            if self.caching is not None and _caching.uses_source(self.caching):
+                self.source_code = _caching.source_of(self.fn)
+        self.cache_expiration = checked_expiration(self.name, cache_expiration, self.caching is not None)
 
-    @property
-    def signature(self) -> inspect.Signature:
-        """The function's signature."""
-        if self._signature is None:
-            self._signature = inspect.signature(self.fn)
-        return self._signature
+    def on_commit(self, hook: Hook) -> Hook:
+        """Decorator: call this function with the transaction when what the task did is committed."""
+        self.on_commit_hooks.append(hook)
+        remember_hook(hook)
+        return hook
 
-    def parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Arguments by name, defaults included."""
-        return _parameters.bind(f"task {self.name!r}", self.signature, args, kwargs)
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """A task that is a method: bound to its object."""
-        owned_by = owner if self._of_class else instance
-        if owned_by is None or self._static:
-            return self
-        bound = copy.copy(self)
-        bound._bound = (owned_by,)
-        return bound
+    def on_rollback(self, hook: Hook) -> Hook:
+        """Decorator: call this function with the transaction when what the task did is to be undone."""
+        self.on_rollback_hooks.append(hook)
+        remember_hook(hook)
+        return hook
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -152,52 +125,6 @@ class Task(Generic[P, R]):
             return [future.state for future in futures]
         return futures
 
-    def with_options(self, **options: Any) -> Task[P, R]:
-        """A copy with other options."""
-        current: dict[str, Any] = {
-            "name": self.name,
-            "description": self.description,
-            "tags": self.tags,
-            "version": self.version,
-            "retries": self.retries,
-            "retry_delay_seconds": self.retry_delay_seconds,
-            "retry_jitter_factor": self.retry_jitter_factor,
-            "retry_condition_fn": self.retry_condition_fn,
-            "timeout_seconds": self.timeout_seconds,
-            "log_prints": self.log_prints,
-            "task_run_name": self.task_run_name,
-            "on_completion": self.on_completion_hooks,
-            "on_failure": self.on_failure_hooks,
-            "on_crashed": self.on_crashed_hooks,
-            "on_cancellation": self.on_cancellation_hooks,
-            "on_running": self.on_running_hooks,
-            "persist_result": self.persist_result,
-        }
-        copied = type(self)(self.fn, **{**current, **options})
-        copied._bound = self._bound
-        return copied
-
-    def on_completion(self, hook: Hook) -> Hook:
-        """Decorator: call this function when the task completed."""
-        self.on_completion_hooks.append(hook)
-        return hook
-
-    def on_failure(self, hook: Hook) -> Hook:
-        """Decorator: call this function when the task failed for good."""
-        self.on_failure_hooks.append(hook)
-        return hook
-
-    def on_running(self, hook: Hook) -> Hook:
-        """Decorator: call this function when an attempt begins."""
-        self.on_running_hooks.append(hook)
-        return hook
-
-    def __getattr__(self, name: str) -> Any:
-        raise not_there(type(self).__name__, name)
-
-    def __repr__(self) -> str:
-        return f"<task {self.name!r}>"
-
 
 @overload
 def task(fn: Callable[P, R], /) -> Task[P, R]: ...
@@ -212,7 +139,9 @@ def task(fn: Any = None, /, **options: Any) -> Any:
             function such as `exponential_backoff(2)`), `retry_jitter_factor`,
             `retry_condition_fn(task, task_run, state)`; `timeout_seconds`; `log_prints`; `task_run_name` (template or
             function); `on_running`, `on_completion`, `on_failure`, `on_crashed`, `on_cancellation` (lists of
-            functions of task, task run and state).
+            functions of task, task run and state); `cache_policy`, `cache_key_fn`, `cache_expiration`,
+            `refresh_cache` (see the page on caching); `on_commit`, `on_rollback` (lists of functions of the
+            transaction).
 
     Raises:
         UnsupportedFunction: a class or a generator.

@@ -183,7 +183,10 @@ def write_json_line(value: Any) -> None:
     """Write one line of JSON Lines to stdout."""
     import msgspec
 
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    out = _answers[0] if _answers else sys.stdout
+    out.write(msgspec.json.encode(value).decode() + "\n")
+    if _answers:
+        out.flush()
 
 
 class Column(NamedTuple):

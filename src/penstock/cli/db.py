@@ -10,6 +10,7 @@ import typer
 from penstock.app import load_settings
 from penstock.cli.console import clean, text, write, write_json
 from penstock.cli.help import JSON, Command, Group, examples
+from penstock.cli.purge import purge
 from penstock.cli.session import journal_file, reading
 from penstock.cli.units import size
 from penstock.journal.upgrade import upgrade as upgrade_journal
@@ -19,7 +20,7 @@ app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 
 @app.callback()
 def _db() -> None:
-    """Look after the journal: upgrade, status, vacuum."""
+    """Look after the journal: upgrade, status, purge, vacuum."""
 
 
 @app.command(
@@ -68,6 +69,16 @@ def status(json: Annotated[bool, JSON] = False) -> None:
     for name, value in found.items():
         told = size(value) if name == "bytes" else f"{value:,}" if isinstance(value, int) else clean(value)
         write(text((f"{name.replace('_', ' '):<10}  ", "bright_black"), told))
+
+
+app.command(
+    cls=Command,
+    epilog=examples(
+        "penstock db purge --dry-run  # what is older than the settings allow",
+        "penstock db purge --older-than 30d --state completed --yes",
+        "penstock db purge --yes && penstock db vacuum  # and give the space back",
+    ),
+)(purge)
 
 
 @app.command(cls=Command, epilog=examples("penstock runs delete last && penstock db vacuum  # give its space back"))

@@ -1,4 +1,4 @@
-"""The live tree: drawn again and again at the bottom of the terminal, while all else that is written goes above it."""
+"""What lives at the bottom of the terminal: drawn again and again, while all else that is written goes above it."""
 
 from __future__ import annotations
 
@@ -150,18 +150,26 @@ class Region:
         self._file.close()
 
 
-class LiveTree:
-    """Draws the tree ten times a second."""
+class Live:
+    """Draws something again and again, below all else that is written.
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    Args:
+        tick_seconds: how long to wait between two times.
+    """
+
+    def __init__(self, tick_seconds: float = _TICK_SECONDS) -> None:
+        self._tick = tick_seconds
         self._said: deque[Said] = deque()
+        self._put: deque[Text] = deque()
         self._output = Output()
         self._ansi = AnsiDecoder()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep_drawing, name="penstock-display", daemon=True)
         self._region: Region
-        self.take = progress.take
+
+    def drawn(self, columns: int, rows: int, moving: bool) -> Text | None:
+        """What to draw into so much room; with `moving` false, what is to stay."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Begin to draw."""
@@ -173,31 +181,31 @@ class LiveTree:
         """Queue a log line."""
         self._said.append(line)
 
+    def put(self, line: Text) -> None:
+        """Queue a line that goes above what is drawn."""
+        self._put.append(line)
+
     def stop(self) -> None:
         """Write what is left, and the tree as it stays."""
         self._stopping.set()
         self._thread.join()
         self._output.stop()
-        self._progress.catch_up()
-        self._progress.measure()
         columns, rows = self._region.measure()
-        tree = Tree(self._progress, now_us(), moving=False).draw(columns, max(2 * rows, 60))
-        self._region.write([*self._above(), tree], None)
+        last = self.drawn(columns, max(2 * rows, 60), moving=False)
+        self._region.write([*self._above(), *([last] if last is not None else [])], None)
         self._region.close()
         self._output.close()
 
     def _keep_drawing(self) -> None:
-        """Draw until it is over; however large the tree is, making it takes a tenth of one processor at most."""
+        """Draw until it is over; however large it is, making it takes a tenth of one processor at most."""
         took = 0.0
-        while not self._stopping.wait(max(_TICK_SECONDS, 9 * took)):
+        while not self._stopping.wait(max(self._tick, 9 * took)):
             above = self._above(most=_MOST_PRINTED)
             began = time.perf_counter()
-            self._progress.catch_up()
-            self._progress.measure()
             columns, rows = self._region.measure()
-            tree = Tree(self._progress, now_us(), moving=True).draw(columns, rows - 1)
+            drawn = self.drawn(columns, rows - 1, moving=True)
             took = time.perf_counter() - began
-            self._region.write(above, tree)
+            self._region.write(above, drawn)
 
     def _above(self, most: int | None = None) -> list[Text | str]:
         """What is to be written above the tree. Of a flood of log lines, which the journal keeps, the last ones."""
@@ -213,11 +221,27 @@ class LiveTree:
             lines.append(text((told, "bright_black")))
         for _ in range(count - skipped):
             lines += said_lines(self._said.popleft())
+        lines += [self._put.popleft() for _ in range(len(self._put))]
         return lines
 
     def _only_colours(self, line: str) -> Text | str:
         line = _BUT_COLOURS.sub("", line)
         return self._ansi.decode_line(line) if "\x1b" in line or "\r" in line else line
+
+
+class LiveTree(Live):
+    """Draws the tree of a run ten times a second."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+        self.take = progress.take
+
+    def drawn(self, columns: int, rows: int, moving: bool) -> Text:
+        """The tree."""
+        self._progress.catch_up()
+        self._progress.measure()
+        return Tree(self._progress, now_us(), moving=moving).draw(columns, rows)
 
 
 def said_lines(line: Said) -> list[Text]:

@@ -58,11 +58,11 @@ def logs(
         count = 0
         while True:
             last_look = not follow or _is_over(journal, wanted.id)
-            names = {found.id: found.flow for found in _family(journal, wanted)}
-            for line in _new_lines(journal, list(names), seen):
+            names = {found.id: found.flow for found in family(journal, wanted)}
+            for line in new_lines(journal, list(names), seen):
                 if step is None or _of_step(line, step):
                     count += 1
-                    _write(line, "" if line.run_id == wanted.id else names[line.run_id], json)
+                    write_line(line, "" if line.run_id == wanted.id else names[line.run_id], json)
             sys.stdout.flush()
             if last_look:
                 break
@@ -73,10 +73,12 @@ def logs(
 
 def _is_over(journal: Journal, run_id: str) -> bool:
     found = journal.run(run_id)
-    return found is None or found.ended or found.lost(now_us())
+    if found is None or found.ended:
+        return True
+    return found.lost(now_us()) and found.pool is None  # a run of a pool is put back when its process died
 
 
-def _family(journal: Journal, run: Run) -> list[Run]:
+def family(journal: Journal, run: Run) -> list[Run]:
     """The run, and the runs of its subflows."""
     found, place = [run], 0
     while place < len(found):
@@ -86,7 +88,7 @@ def _family(journal: Journal, run: Run) -> list[Run]:
 
 
 def _has_step(journal: Journal, run: Run, step: str) -> bool:
-    return any(_fits(found.key, step) for member in _family(journal, run) for found in journal.task_runs(member.id))
+    return any(_fits(found.key, step) for member in family(journal, run) for found in journal.task_runs(member.id))
 
 
 def _of_step(line: LogLine, step: str) -> bool:
@@ -98,7 +100,7 @@ def _fits(key: str, step: str) -> bool:
     return key == step or key.startswith((f"{step}/", f"{step}#", f"{step}~"))
 
 
-def _new_lines(journal: Journal, run_ids: list[str], seen: dict[str, int]) -> Iterator[LogLine]:
+def new_lines(journal: Journal, run_ids: list[str], seen: dict[str, int]) -> Iterator[LogLine]:
     """Lines not seen yet, of several runs in the order they were logged; read in pages."""
 
     def pages(run_id: str) -> Iterator[LogLine]:
@@ -110,7 +112,8 @@ def _new_lines(journal: Journal, run_ids: list[str], seen: dict[str, int]) -> It
     yield from heapq.merge(*map(pages, run_ids), key=lambda line: (line.at, line.id))
 
 
-def _write(line: LogLine, flow: str, as_json: bool) -> None:
+def write_line(line: LogLine, flow: str, as_json: bool) -> None:
+    """Write a log line; `flow` names the subflow it comes from."""
     if as_json:
         write_json_line(log_record(line))
         return

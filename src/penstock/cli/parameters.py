@@ -50,6 +50,26 @@ def arguments_for(flow: Any, given: Sequence[str], file: Path | None) -> Argumen
     return _placed(signature, values)
 
 
+def given_parameters(flow: Any, given: Sequence[str], file: Path | None = None) -> dict[str, Any]:
+    """Some of the flow's parameters, from `name=value` texts over those of a file: others are given elsewhere.
+
+    Raises:
+        ParameterError: it lists every mistake: unknown names, values that do not fit.
+        ConfigurationError: the file cannot be read.
+    """
+    target = f"flow {flow.name!r}"
+    mistakes: Mistakes = []
+    values: dict[str, Any] = read_file(file) if file is not None else {}
+    values.update(_parsed(flow, given, mistakes))
+    mistakes += _unknown(flow.signature, values)
+    mistakes += _misfits(
+        flow, target, flow.signature, {n: v for n, v in values.items() if n in flow.signature.parameters}
+    )
+    if mistakes:
+        raise ParameterError(target, mistakes)
+    return values
+
+
 def _base(where: str) -> str:
     return where.split(".")[0].split("[")[0]
 

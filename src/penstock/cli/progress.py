@@ -294,7 +294,7 @@ class Progress:
         call = Call(step.key, step.name)
         call.state, call.kept, call.child = step.state, goes_on, step.child_id
         call.started, call.ended, call.attempt = step.started_at, step.ended_at, step.attempt
-        if step.message and step.state != "Completed":
+        if step.message:
             call.message = step.message.removeprefix("Task run encountered an exception ").split("\n")[0]
         if call.ended is None and node.state == "Crashed":
             call.state, call.message = "Crashed", "it was running when the process ended"

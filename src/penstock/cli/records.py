@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.cli.units import iso
 from penstock.core.events import ErrorInfo, RunEnded, TaskEnded
-from penstock.core.model import FlowSummary, LogLine, Run, TaskRun
+from penstock.core.model import Artifact, FlowSummary, LogLine, Run, TaskRun
 from penstock.core.ports import Journal
 
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
@@ -46,7 +46,27 @@ def run_record(run: Run, now: int) -> dict[str, Any]:
         "origin": run.origin,
         "origin_id": run.origin_id,
         "from_step": run.from_step,
+        "deployment": run.deployment,
+        "cause": run.cause,
+        "pool": run.pool,
+        "queue": run.queue,
+        "priority": run.priority,
+        "due_at": iso(run.due_at),
+        "scheduled_at": iso(run.scheduled_at),
+        "partition": run.partition,
+        "interval_start": iso(run.interval_start),
+        "interval_end": iso(run.interval_end),
+        "crashes": run.crashes,
+        "waiting": _waiting(run),
     }
+
+
+def _waiting(run: Run) -> dict[str, Any] | None:
+    """What a paused run waits for."""
+    found = run.waiting
+    if found is None:
+        return None
+    return {"step": found.key, "kind": found.kind, "until": iso(found.until), "prompt": found.prompt}
 
 
 def step_record(step: TaskRun) -> dict[str, Any]:
@@ -78,6 +98,20 @@ def log_record(line: LogLine) -> dict[str, Any]:
         "level": level_name(line.level),
         "logger": line.logger,
         "message": line.message,
+    }
+
+
+def artifact_record(found: Artifact) -> dict[str, Any]:
+    """An artifact, without its content."""
+    return {
+        "id": found.id,
+        "key": found.key,
+        "type": found.kind,
+        "description": found.description,
+        "run_id": found.run_id,
+        "step": found.step,
+        "created_at": iso(found.at),
+        "bytes": found.size or len(found.data),
     }
 
 

@@ -7,32 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.cli import logs, show
+from penstock.cli import answers, listing, logs, show
 from penstock.cli.console import (
-    Column,
     answer_in_json,
     clean,
     colour,
     counted,
-    fitting,
     glyph,
-    text,
-    write,
     write_json,
     write_parts,
-    write_table,
 )
 from penstock.cli.execution import execute
 from penstock.cli.help import JSON, PLAIN, QUIET, Command, Group, examples
 from penstock.cli.records import run_record
-from penstock.cli.session import complete_flow, complete_run, complete_step, executing, named_run, reading, short
+from penstock.cli.session import complete_run, complete_step, executing, named_run, reading, short
 from penstock.cli.summary import advice
-from penstock.cli.units import age, duration
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
-from penstock.core.model import Run, RunFilter
-from penstock.core.ports import Journal
-from penstock.core.states import StateType
+from penstock.core.model import Run
 from penstock.engine import recovery
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
@@ -44,8 +36,6 @@ RUN = typer.Argument(
     show_default=False,
 )
 RUNS = typer.Argument(metavar="RUN...", help="One or more runs.", autocompletion=complete_run, show_default=False)
-WORDS = {kind.word.lower(): kind.word for kind in StateType}
-_OPEN = ("Running", "Retrying", "Pending", "Paused", "Scheduled")
 
 
 @app.callback()
@@ -56,119 +46,19 @@ def _runs() -> None:
     """
 
 
-@app.command(
+app.command(
     "list",
     cls=Command,
     epilog=examples(
         "penstock runs list  # the newest runs",
         "penstock runs list --state failed --state crashed  # what needs a look",
-        "penstock runs list --flow users-posts --limit 5  # of one flow",
+        "penstock runs list --flow users-posts --since 2h  # of one flow, of the last two hours",
+        "penstock runs list --tag prod --param day=2026-01-31  # by tag and parameter",
+        'penstock runs list --search "503 api" --until yesterday  # by words',
         "penstock runs list --before 8b5bd7be  # the next page",
         "penstock runs list --json | jq -r '.runs[].id'  # for scripts",
     ),
-)
-def list_runs(
-    state: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="STATE",
-            help="Only runs in this state; may be repeated.",
-            autocompletion=lambda incomplete: [word for word in WORDS if word.startswith(incomplete.lower())],
-        ),
-    ] = None,
-    flow: Annotated[
-        str | None, typer.Option(metavar="FLOW", help="Only runs of this flow.", autocompletion=complete_flow)
-    ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 20,
-    before: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Only runs older than this one.", autocompletion=complete_run)
-    ] = None,
-    children: Annotated[bool, typer.Option("--children", help="List the runs of subflows too.")] = False,
-    json: Annotated[bool, JSON] = False,
-) -> None:
-    """List runs, newest first."""
-    wanted = _states(state)
-    with reading() as penstock:
-        now = now_us()
-        before_id = named_run(penstock.journal, before).id if before is not None else None
-        where = RunFilter(flow=flow, before=before_id, children=children, limit=limit + 1)
-        runs = _page(penstock.journal, where, wanted, now)
-    more = len(runs) > limit
-    runs = runs[:limit]
-    if json:
-        write_json({"runs": [run_record(run, now) for run in runs], "next": runs[-1].id if more else None})
-    elif not runs:
-        told = "No such runs." if state or flow or before else "There are no runs yet."
-        write(text(told, fitting("  Start one: "), ("penstock run FILE.py", "cyan")) if not state else told)
-    else:
-        write_runs(runs, now)
-        if more:
-            write(text((f"\nolder: penstock runs list --before {short(runs[-1].id)}", "bright_black")))
-
-
-def _states(given: list[str] | None) -> set[str]:
-    wanted: set[str] = set()
-    for word in ",".join(given or ()).lower().split(","):
-        if word.strip() and word.strip() not in WORDS:
-            raise ConfigurationError(f"There is no state {word.strip()!r}.", hint=f"there are: {', '.join(WORDS)}")
-        if word.strip():
-            wanted.add(WORDS[word.strip()])
-    return wanted
-
-
-def _page(journal: Journal, where: RunFilter, wanted: set[str], now: int) -> list[Run]:
-    """Runs by the state they are shown in: one whose process is gone is on record as Running, and is Crashed."""
-    asked = wanted | set(_OPEN) if "Crashed" in wanted else wanted
-    found: list[Run] = []
-    before = where.before
-    while True:
-        page = journal.runs(
-            RunFilter(
-                states=tuple(sorted(asked)),
-                flow=where.flow,
-                before=before,
-                children=where.children,
-                limit=where.limit,
-            )
-        )
-        found += [run for run in page if not wanted or run.shown_state(now) in wanted]
-        if len(page) < where.limit or len(found) >= where.limit:
-            return found[: where.limit]
-        before = page[-1].id
-
-
-def write_runs(runs: list[Run], now: int) -> None:
-    """A table of runs."""
-    columns = [
-        Column("state"),
-        Column("id"),
-        Column("name", least=8, leaves=1),
-        Column("flow", least=8),
-        Column("started", right=True, leaves=3),
-        Column("took", right=True, leaves=2),
-        Column("tags", least=6, leaves=4),
-    ]
-    rows: list[list[Any]] = []
-    for run in runs:
-        state = run.shown_state(now)
-        ended = run.ended_at if run.ended or run.lost(now) else now
-        took = duration(ended - run.started_at) if run.started_at and ended else ""
-        rows.append(
-            [
-                text((f"{glyph(state)} {state}", colour(state))),
-                short(run.id),
-                clean(run.name),
-                clean(run.flow),
-                text((age(run.created_at, now), "bright_black")),
-                took,
-                text((clean(" ".join(run.tags)), "bright_black")),
-            ]
-        )
-    if not any(run.tags for run in runs):
-        columns.pop()
-        rows = [row[:-1] for row in rows]
-    write_table(columns, rows)
-
+)(listing.list_runs)
 
 app.command(
     "show",
@@ -214,6 +104,8 @@ def resume(
         answer_in_json()
     with executing() as penstock:
         wanted = named_run(penstock.journal, run)
+        if answers.unpaused(penstock.journal, wanted):
+            return 0
         going, flow = recovery.prepare_resume(penstock.engine, wanted.id)
         if going.id != wanted.id and not (quiet or json):
             told = f"{clean(wanted.name)} has ended ({wanted.state}) and stays as it is; "
@@ -314,7 +206,7 @@ def delete(
         if not yes:
             _confirm(wanted)
         count = sum(recovery.delete(penstock.journal, found.id) for found in wanted)
-        files = penstock.results.sweep(penstock.journal.refs())  # type: ignore[attr-defined]
+        files = penstock.results.sweep(penstock.journal.unused)
     if json:
         write_json({"deleted": [found.id for found in wanted], "runs": count, "result_files": files})
     else:
@@ -329,4 +221,5 @@ def _confirm(runs: list[Run]) -> None:
     typer.confirm(f"Delete {counted(len(runs), 'run')} for good?", abort=True, err=True)
 
 
+answers.register(app)
 command = typer.main.get_command(app)

@@ -10,13 +10,14 @@ import typer
 from penstock.cli.console import clean, clean_lines, colour, console, fitting, glyph, text, width, write, write_json
 from penstock.cli.help import JSON
 from penstock.cli.progress import Progress
-from penstock.cli.records import error_record, errors_of, run_record, step_record
+from penstock.cli.records import artifact_record, error_record, errors_of, run_record, step_record
+from penstock.cli.run_table import waiting_told
 from penstock.cli.session import complete_run, named_run, reading, short
 from penstock.cli.summary import advice
 from penstock.cli.tree import Tree
-from penstock.cli.units import age, duration, moment
+from penstock.cli.units import age, ahead, duration, moment
 from penstock.core.events import ErrorInfo, now_us
-from penstock.core.model import Run, RunFilter, TaskRun
+from penstock.core.model import Artifact, Run, RunFilter, TaskRun
 from penstock.core.ports import Journal
 
 _DIM = "bright_black"
@@ -48,6 +49,7 @@ def show(
         children = journal.runs(RunFilter(parent_id=found.id, limit=_MOST_CHILDREN))[::-1]
         origin = journal.run(found.origin_id) if found.origin_id else None
         later = continuations(journal, found)
+        kept = journal.artifacts(found.id, bare=True)
         errors = errors_of(journal, found.id) if _went_wrong(found, steps) else []
         if json:
             write_json(
@@ -58,12 +60,14 @@ def show(
                     "children": [run_record(child, now) for child in children],
                     "origin": run_record(origin, now) if origin else None,
                     "continuations": [run_record(other, now) for other in later],
+                    "artifacts": [artifact_record(each) for each in kept],
                 }
             )
             return
         _write_head(found, now, origin, later)
         _write_tree(journal, found, now, all_steps)
-    _write_errors(errors)
+    _write_artifacts(kept, found)
+    write_errors(errors)
     _write_advice(found, now)
 
 
@@ -90,14 +94,21 @@ def _write_head(run: Run, now: int, origin: Run | None, later: list[Run]) -> Non
     title = text((f"{glyph(state)} {state}", f"bold {colour(state)}"), "  ", (clean(run.flow), "bold"))
     title.append(fitting(f" · {clean(run.name)}"))
     write(title)
-    facts: list[tuple[str, Any]] = [("id", run.id)]
+    facts: list[tuple[str, Any]] = [("id", run.id), *_why_it_is(run, now)]
     if run.started_at is not None:
         took = f"  took {duration(ended - run.started_at)}" if ended else ""
         facts.append(("started", f"{moment(run.started_at)}  ({age(run.started_at, now)}){took}"))
     if run.attempt > 1:
         facts.append(("attempt", str(run.attempt)))
+    if run.crashes:
+        facts.append(("crashes", f"{run.crashes}: so often its process died, and it was taken up again"))
     if run.lost(now):
-        facts.append(("message", "Its process is gone and its end is not on record: it can be resumed."))
+        then = "a scheduler puts it back into its queue" if run.pool is not None else "it can be resumed"
+        facts.append(("message", f"Its process is gone and its end is not on record: {then}."))
+    elif run.waiting is not None:
+        facts.append(("paused", waiting_told(run, now)))
+        if run.waiting.refused:
+            facts.append(("refused", clean(run.waiting.refused)))
     elif run.message:
         facts.append(("message", clean_lines(run.message)[0]))
     if run.parameters:
@@ -117,17 +128,36 @@ def _write_head(run: Run, now: int, origin: Run | None, later: list[Run]) -> Non
     for other in later:
         told = f"forked from {clean(other.from_step)}" if other.origin == "fork" else "resumed"
         facts.append(("later", f"{told} as {short(other.id)}  {clean(other.name)} ({other.shown_state(now)})"))
+    longest = max(8, *(len(name) for name, _ in facts))
     for name, value in facts:
-        write(text((f"{name:<8}  ", _DIM), _cut(value)), indent=2)
+        write(text((f"{name:<{longest}}  ", _DIM), _cut(value, longest + 4)), indent=2)
     write()
+
+
+def _why_it_is(run: Run, now: int) -> list[tuple[str, str]]:
+    """What made a run, when it is due, and what it is about."""
+    facts: list[tuple[str, str]] = []
+    if run.deployment is not None:
+        facts.append(("made by", f"the deployment {clean(run.deployment)}" + (f" ({run.cause})" if run.cause else "")))
+    if run.due_at is not None and run.state == "Scheduled":
+        facts.append(("due", f"{moment(run.due_at)}  ({ahead(run.due_at, now)})"))
+    if run.scheduled_at is not None:
+        facts.append(("stands for", moment(run.scheduled_at)))
+    if run.partition is not None:
+        facts.append(("partition", clean(run.partition)))
+    if run.interval_start is not None and run.interval_end is not None:
+        facts.append(("data of", f"{moment(run.interval_start)} to {moment(run.interval_end)}"))
+    if run.pool is not None:
+        facts.append(("pool", clean(run.pool if run.queue in (None, "default") else f"{run.pool}, queue {run.queue}")))
+    return facts
 
 
 def _shown(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _cut(value: str) -> str:
-    room = width() - 12
+def _cut(value: str, beside: int) -> str:
+    room = width() - beside
     return value if len(value) <= room else value[: room - 1] + fitting("…")
 
 
@@ -149,8 +179,19 @@ def _fill(journal: Journal, progress: Progress, run: Run, now: int, depth: int) 
             _fill(journal, progress, child, now, depth + 1)
 
 
-def _write_errors(errors: list[tuple[str | None, ErrorInfo]]) -> None:
-    """Each error once, with every step that ended with it."""
+def _write_artifacts(found: list[Artifact], run: Run) -> None:
+    """What it left to look at."""
+    if not found:
+        return
+    named = [f"{clean(each.key or short(each.id))} ({clean(each.kind)})" for each in found[:5]]
+    more = fitting(", …") if len(found) > 5 else ""
+    write()
+    write(text((f"{'artifacts':<11}", _DIM), f"{', '.join(dict.fromkeys(named))}{more}"), indent=2)
+    write(text((f"penstock artifacts list --run {short(run.id)}", "cyan")), indent=13)
+
+
+def write_errors(errors: list[tuple[str | None, ErrorInfo]]) -> None:
+    """Write each error once, with every step that ended with it."""
     told: dict[str, tuple[list[str], ErrorInfo]] = {}
     for key, error in errors:
         steps, known = told.setdefault(f"{error.type}: {error.text}", ([], error))
@@ -167,15 +208,23 @@ def _write_errors(errors: list[tuple[str | None, ErrorInfo]]) -> None:
         write(text((f"\n{len(told) - _MOST_ERRORS} other errors: penstock runs show --json", _DIM)))
 
 
+def _answers(kind: str, name: str) -> list[tuple[str, str]]:
+    if kind == "approval":
+        return [(f"penstock runs approve {name}", "say yes"), (f"penstock runs reject {name}", "say no")]
+    return [(f"penstock runs answer {name}", "let it go on" if kind == "pause" else "tells what it asks")]
+
+
 def _write_advice(run: Run, now: int) -> None:
     name = short(run.id)
     ways = [(f"penstock runs logs {name}", "what was logged")]
     state = run.shown_state(now)
     if state in ("Failed", "Crashed", "Cancelled") and run.parent_id is None:
         ways.insert(0, (f"penstock runs resume {name}", "go on from the steps that completed"))
-    elif state in ("Running", "Retrying"):
+    elif state in ("Running", "Retrying", "Scheduled", "Pending", "Paused"):
         ways[0] = (f"penstock runs logs {name} --follow", "what it says meanwhile")
         ways.append((f"penstock runs cancel {name}", "stop it"))
+    if run.waiting is not None and run.waiting.kind != "sleep" and not run.lost(now):
+        ways = [*_answers(run.waiting.kind, name), *ways]
     write()
     for line in advice(ways):
         write(text(*line))

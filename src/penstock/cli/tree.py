@@ -136,8 +136,9 @@ class Tree:
             made = text((f"attempt {call.attempt + 1}{of} in {left:.0f} s", "yellow"))
         else:
             made = text((f"attempt {call.attempt}{of}", "yellow")) if call.attempt > 1 else text()
-        if call.message and call.state != "Completed":
-            made.append("  " if made else "").append(clean(call.message), style=colour(call.state))
+        if call.message:
+            style = "bright_black" if call.state == "Completed" else colour(call.state)
+            made.append("  " if made else "").append(clean(call.message), style=style)
         return made
 
     def _group(self, group: Group, guide: str, below: str) -> list[Line]:

@@ -23,6 +23,11 @@ def duration(microseconds: int | None) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600:02d} h"
 
 
+def lasting(microseconds: int) -> str:
+    """A duration that goes on: `7 s`, then as any other."""
+    return f"{microseconds // 1_000_000} s" if microseconds < 60_000_000 else duration(microseconds)
+
+
 def age(at: int, now: int) -> str:
     """`now`, `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`, or the date."""
     seconds = (now - at) // 1_000_000
@@ -36,6 +41,22 @@ def age(at: int, now: int) -> str:
         return f"{seconds // 3600} h ago"
     if seconds < 30 * 86_400:
         return f"{seconds // 86_400} d ago"
+    return local(at).strftime("%Y-%m-%d")
+
+
+def ahead(at: int, now: int) -> str:
+    """`now`, `in 12 s`, `in 3 min`, `in 13 h 04 min`, `in 3 d 04 h`, or the date; `3 min ago` for what is past."""
+    seconds = -((now - at) // 1_000_000)
+    if seconds <= -2:
+        return age(at, now)
+    if seconds < 1:
+        return "now"
+    if seconds < 60:
+        return f"in {seconds} s"
+    if seconds < 3600:
+        return f"in {seconds // 60} min"
+    if seconds < 30 * 86_400:
+        return f"in {duration(seconds * 1_000_000)}"
     return local(at).strftime("%Y-%m-%d")
 
 
@@ -54,12 +75,32 @@ def moment(at: int) -> str:
     return local(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def in_zone(at: int, zone: str) -> str:
+    """`Sun 2026-11-22 02:00 +01:00`, as the clocks of a time zone show it; with seconds where there are any."""
+    from zoneinfo import ZoneInfo
+
+    there = datetime.datetime.fromtimestamp(at // 1_000_000, ZoneInfo(zone))
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[there.weekday()]  # %a would follow the locale
+    text = there.isoformat(" ")
+    return f"{day} {text[:19].removesuffix(':00')} {text[19:]}"
+
+
 def iso(at: int | None) -> str | None:
     """`2026-01-31T13:03:22.123456Z`, for machines."""
     if at is None:
         return None
     moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=at)
     return moment.isoformat(timespec="microseconds") + "Z"
+
+
+def micros(moment: str) -> int:
+    """The time of the journal behind an ISO time; one without an offset is in this machine's time zone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    at = datetime.datetime.fromisoformat(moment).astimezone(datetime.UTC)
+    return (at - datetime.datetime.fromtimestamp(0, datetime.UTC)) // datetime.timedelta(microseconds=1)
 
 
 def size(count: int) -> str:

@@ -21,9 +21,11 @@ class Scope:
         ordinal: how many calls were made from here.
         forks: tells whose the scope is; see `foreign`.
         closed: the step has ended, though code of it may still run on an abandoned thread.
+        around: what the step's end has to do with a cache or a transaction, or None.
+        joined: the step's own transaction in the journal's database, or None.
     """
 
-    __slots__ = ("calls", "closed", "forks", "info", "key", "live", "ordinal", "prefix")
+    __slots__ = ("around", "calls", "closed", "forks", "info", "joined", "key", "live", "ordinal", "prefix")
 
     def __init__(self, live: Any, key: str | None, info: Any = None) -> None:
         self.live = live
@@ -34,6 +36,8 @@ class Scope:
         self.calls: dict[str, int] = {}
         self.ordinal = 0
         self.closed = False
+        self.around: Any = None
+        self.joined: Any = None
 
     @property
     def foreign(self) -> bool:
@@ -68,6 +72,7 @@ os.register_at_fork(after_in_child=_forked)
 
 current_scope: ContextVar[Scope | None] = ContextVar("penstock_scope", default=None)
 current_tags: ContextVar[frozenset[str]] = ContextVar("penstock_tags", default=frozenset())
+current_transaction: ContextVar[Any] = ContextVar("penstock_transaction", default=None)
 
 
 @contextmanager

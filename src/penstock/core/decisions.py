@@ -6,24 +6,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from penstock.core.errors import InvalidTransition
+from penstock.core.errors import InvalidTransition, NotWaiting
 from penstock.core.events import (
     ErrorInfo,
     Event,
+    RunAnswered,
     RunCancelRequested,
+    RunClaimed,
     RunCompleted,
+    RunContinued,
     RunCrashed,
     RunCreated,
     RunEnded,
     RunFailed,
+    RunPaused,
     RunReleased,
+    RunRescheduled,
     RunResumed,
     RunRetrying,
     RunStarted,
     RunStopped,
     Saved,
+    Staged,
     Step,
     TaskCompleted,
     TaskCrashed,
@@ -33,6 +41,7 @@ from penstock.core.events import (
     TaskRetrying,
     TaskStarted,
     TaskStopped,
+    Waiting,
 )
 from penstock.core.states import FINAL, StateType
 
@@ -44,6 +53,7 @@ class Start(msgspec.Struct, frozen=True):
     owner: str = ""
     lease_until: int = 0
     child: str | None = None
+    name: str | None = None
 
 
 class Resume(msgspec.Struct, frozen=True):
@@ -52,6 +62,48 @@ class Resume(msgspec.Struct, frozen=True):
     at: int
     owner: str
     lease_until: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Take a run that is due out of its queue, for a process that will execute it."""
+
+    at: int
+    owner: str
+    lease_until: int
+
+
+class Reschedule(msgspec.Struct, frozen=True):
+    """Put the run back into its queue; with `crashed`, because its process died."""
+
+    at: int
+    due_at: int
+    reason: str | None = None
+    crashed: bool = False
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Let the run wait for something more; `held` where its process waits with it."""
+
+    at: int
+    waiting: Waiting
+    held: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Answer what a step of a paused run (or of its subflow run `run`) asks."""
+
+    at: int
+    step: str
+    run: str | None = None
+    by: str | None = None
+
+
+class Continue(msgspec.Struct, frozen=True):
+    """A step of the run (or of its subflow run `run`) does not wait any more."""
+
+    at: int
+    step: str
+    run: str | None = None
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -88,9 +140,12 @@ class Finish(msgspec.Struct, frozen=True):
     started: int = 0
     child: str | None = None
     returned: bool = False
+    cache_key: str | None = None
+    cache_until: int | None = None
+    staged: Staged | None = None
 
 
-RunCommand = Start | Resume | Retry | Release | RequestCancel | Finish
+RunCommand = Start | Claim | Resume | Reschedule | Pause | Answer | Continue | Retry | Release | RequestCancel | Finish
 TaskCommand = Start | Retry | Finish
 
 
@@ -102,11 +157,17 @@ class RunState(msgspec.Struct, frozen=True):
     owner: str | None = None
     cancel_requested: bool = False
     name: str = ""
+    crashes: int = 0
+    waits: tuple[Waiting, ...] = ()
 
     @property
     def ended(self) -> bool:
         """The run has its one final state."""
         return self.type in FINAL
+
+    def without(self, step: str, run: str | None) -> tuple[Waiting, ...]:
+        """What it waits for besides this."""
+        return tuple(each for each in self.waits if (each.key, each.run) != (step, run))
 
 
 class TaskState(msgspec.Struct, frozen=True):
@@ -124,6 +185,7 @@ class TaskState(msgspec.Struct, frozen=True):
         return self.type in FINAL
 
 
+_AT_WORK = (StateType.RUNNING, StateType.PAUSED)
 _RUN_END: dict[StateType, type[RunEnded]] = {
     StateType.COMPLETED: RunCompleted,
     StateType.FAILED: RunFailed,
@@ -155,13 +217,37 @@ def decide_run(state: RunState, command: RunCommand) -> Event:
             if state.type is StateType.RUNNING:
                 raise InvalidTransition("The run is running already.")
             attempt = state.attempt + 1
-            return RunStarted(at=command.at, owner=command.owner, lease_until=command.lease_until, attempt=attempt)
+            return RunStarted(
+                at=command.at,
+                owner=command.owner,
+                lease_until=command.lease_until,
+                attempt=attempt,
+                name=command.name,
+            )
         case Resume():
             if state.attempt == 0:
                 raise InvalidTransition("The run has not started, so there is nothing to resume.")
             return RunResumed(at=command.at, owner=command.owner, lease_until=command.lease_until)
+        case Claim():
+            if state.owner is not None:
+                raise InvalidTransition("The run is taken already.")
+            return RunClaimed(at=command.at, owner=command.owner, lease_until=command.lease_until)
+        case Reschedule():
+            crashes = state.crashes + command.crashed
+            return RunRescheduled(at=command.at, due_at=command.due_at, crashes=crashes, reason=command.reason)
+        case Pause():
+            if state.type not in _AT_WORK or state.owner is None:
+                raise InvalidTransition(f"Only a running run can be paused; this one is {state.type.word}.")
+            return RunPaused(at=command.at, waiting=command.waiting, held=command.held)
+        case Answer():
+            return _answered(state, command)
+        case Continue():
+            if state.type is not StateType.PAUSED:
+                raise InvalidTransition(f"Only a paused run can be continued; this one is {state.type.word}.")
+            left = state.without(command.step, command.run)
+            return RunContinued(at=command.at, step=command.step, run=command.run, waiting=left[-1] if left else None)
         case Retry():
-            if state.type is not StateType.RUNNING:
+            if state.type not in _AT_WORK:
                 raise InvalidTransition(f"Only a running run can be retried; this one is {state.type.word}.")
             return RunRetrying(at=command.at, attempt=state.attempt, delay=command.delay, error=command.error)
         case Release():
@@ -178,28 +264,68 @@ def decide_run(state: RunState, command: RunCommand) -> Event:
             )
 
 
+def _answered(state: RunState, command: Answer) -> RunAnswered:
+    """An answer counts while the step waits, and its time is not over."""
+    wanted = (command.step, command.run)
+    asked = next((each for each in state.waits if (each.key, each.run) == wanted and each.kind != "sleep"), None)
+    if asked is None:
+        raise NotWaiting(f"{command.step} does not wait for an answer (any more).")
+    if asked.until is not None and command.at >= asked.until:
+        raise NotWaiting(
+            f"The time to answer {command.step} is over.", hint="the run goes on by itself, as if nobody had answered"
+        )
+    left = state.without(command.step, command.run)
+    return RunAnswered(
+        at=command.at,
+        step=command.step,
+        run=command.run,
+        by=command.by,
+        due_at=command.at if state.owner is None else None,
+        waiting=left[-1] if left else None,
+    )
+
+
 def evolve_run(state: RunState, event: Event) -> RunState:
     """The state after this event. Events of steps, and unknown ones, leave a run's state alone."""
     match event:
         case RunCreated():
-            return RunState(name=event.name)
+            kind = StateType.PENDING if event.due_at is None else StateType.SCHEDULED
+            return RunState(name=event.name, type=kind)
+        case RunClaimed():
+            return msgspec.structs.replace(state, type=StateType.PENDING, owner=event.owner, waits=())
+        case RunRescheduled():
+            return msgspec.structs.replace(state, type=StateType.SCHEDULED, owner=None, crashes=event.crashes, waits=())
+        case RunPaused():
+            waits = (*state.without(event.waiting.key, event.waiting.run), event.waiting)
+            owner = state.owner if event.held else None
+            return msgspec.structs.replace(state, type=StateType.PAUSED, owner=owner, waits=waits)
+        case RunAnswered():
+            kind = state.type if event.due_at is None else StateType.SCHEDULED
+            return msgspec.structs.replace(state, type=kind, waits=state.without(event.step, event.run))
+        case RunContinued():
+            left = state.without(event.step, event.run)
+            kind = StateType.PAUSED if left else StateType.RUNNING
+            return msgspec.structs.replace(state, type=kind, waits=left)
         case RunStarted():
             return msgspec.structs.replace(
                 state,
                 type=StateType.RUNNING,
                 attempt=event.attempt,
                 owner=event.owner,
+                name=event.name or state.name,
             )
         case RunResumed():
-            return msgspec.structs.replace(state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False)
+            return msgspec.structs.replace(
+                state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False, waits=()
+            )
         case RunRetrying():
-            return msgspec.structs.replace(state, type=StateType.RETRYING)
+            return msgspec.structs.replace(state, type=StateType.RETRYING, waits=())
         case RunReleased():
-            return msgspec.structs.replace(state, type=StateType.PENDING, owner=None)
+            return msgspec.structs.replace(state, type=StateType.PENDING, owner=None, waits=())
         case RunCancelRequested():
             return msgspec.structs.replace(state, cancel_requested=True)
         case RunEnded():
-            return msgspec.structs.replace(state, type=_END_OF[type(event)], owner=None)
+            return msgspec.structs.replace(state, type=_END_OF[type(event)], owner=None, waits=())
         case _:
             return state
 
@@ -214,7 +340,15 @@ def decide_task(state: TaskState, command: TaskCommand) -> TaskEvent:
     if kind in FINAL:
         raise InvalidTransition(f"The step {state.step.key} ended {kind.word}, and an ended step never changes.")
     if type(command) is Finish:
+        cached: dict[str, Any] = {}
+        if command.type is StateType.COMPLETED and (command.cache_key is not None or command.staged is not None):
+            cached = {
+                "cache_key": command.cache_key,
+                "cache_until": command.cache_until,
+                "staged": command.staged,
+            }
         return _TASK_END[command.type](
+            **cached,
             at=command.at,
             step=state.step,
             attempt=state.attempt or 1,

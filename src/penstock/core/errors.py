@@ -9,8 +9,17 @@
     |  |- ParameterError           arguments that do not fit (lists every mistake)
     |  |  |- ParameterBindError       missing, unexpected, or given twice
     |  |  `- ParameterTypeError       not what the annotations say
+    |  |- DeploymentError          a deployment that cannot be
     |  |- NotThereYet              Prefect has it and Penstock does not, yet
     |  |- BadOption                an option of @flow or @task that cannot be (also TypeError and ValueError)
+    |  |- BadSchedule              a schedule that cannot be (lists every mistake)
+    |  |- HashError                a value that has no content to make a cache key of
+    |  |- BadAutomation            an automation that cannot be (lists every mistake)
+    |  |- BadEvent                 an event of one's own that cannot be
+    |  |- BadLimit                 slots or turns that can never be had, or a limit that cannot be
+    |  |- BadArtifact              an artifact that cannot be
+    |  |- BadWait                  a wait that cannot be
+    |  |- AnswerRefused            an answer that does not fit what was asked (lists every mistake)
     |  |- MappingError             .map() cannot tell which calls to make
     |  |  |- MappingMissingIterable   nothing to map over
     |  |  `- MappingLengthMismatch    lengths that differ
@@ -30,9 +39,14 @@
     |  |- RunNotFound              no such run (or more than one with that prefix)
     |  |- RunNotResumable          it completed, or its process is alive
     |  |- InvalidTransition        a command that the state does not allow
+    |  |  `- NotWaiting               an answer to a run that asks nothing (any more)
+    |  |- PlanNotFound             no such deployment, pool, limit, automation, backfill
+    |  |  |- LimitNotFound            no such limit
+    |  |  `- ArtifactNotFound         no such artifact
     |  |- ReplayDiverged           the code no longer follows what was recorded
     |  |- RunTakenOver             another process executes this run now
     |  |- WrongProcess             a forked child tried to record in its parent's run
+    |  |- StepTransactionFailed    what a step wrote in the journal's own database was not committed
     |  |- FailedRun                .result() of something that failed without an exception
     |  |- CrashedRun               .result() of something that crashed
     |  |- CancelledRun             .result() of something that was cancelled
@@ -41,10 +55,12 @@
     |     `- UpstreamFailed        a task was not run because one it needs did not complete
     |- MissingContextError         needs a run around it, and there is none
     |- RecordedError               stands in for an exception that could not be stored
+    |- LimitTimedOut               a slot or a turn did not come in time (also TimeoutError)
+    |- WaitTimedOut                nobody answered in time (also TimeoutError)
     `- TaskTimedOut, FlowTimedOut  also TimeoutError
 
-`Interruption` is no PenstockError and no Exception: it unwinds a run that was cancelled or taken over, through any
-`except Exception` in user code.
+`Interruption` is no PenstockError and no Exception: it unwinds a run that was cancelled or taken over, or that waits
+and needs no process meanwhile, through any `except Exception` in user code.
 """
 
 from __future__ import annotations
@@ -148,6 +164,12 @@ class MappingLengthMismatch(MappingError):
     """The iterables to map over have different lengths."""
 
 
+class DeploymentError(AuthoringError):
+    """This deployment cannot be."""
+
+    code = "bad-deployment"
+
+
 class NotThereYet(AuthoringError, AttributeError):
     """Penstock does not have this yet."""
 
@@ -158,6 +180,72 @@ class BadOption(AuthoringError, TypeError, ValueError):
     """An option of a flow or a task cannot be."""
 
     code = "option"
+
+
+class BadSchedule(AuthoringError, ValueError):
+    """A schedule cannot be."""
+
+    code = "schedule"
+
+    def __init__(self, mistakes: list[tuple[str, str]]) -> None:
+        self.mistakes = mistakes
+        lines = "\n".join(f"  {where}: {what}".replace("\n", "\n    ") for where, what in mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"{count} in the schedule:\n{lines}")
+
+
+class BadAutomation(AuthoringError, ValueError):
+    """An automation cannot be."""
+
+    code = "automation"
+
+    def __init__(self, name: str, mistakes: list[tuple[str, str]]) -> None:
+        self.mistakes = mistakes
+        lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"{count} in the automation {name!r}:\n{lines}")
+
+
+class BadEvent(AuthoringError, ValueError):
+    """An event of one's own cannot be."""
+
+    code = "event"
+
+
+class BadLimit(AuthoringError, ValueError):
+    """A limit cannot be, or what is asked of it can never be had."""
+
+    code = "limit"
+
+
+class BadArtifact(AuthoringError, ValueError):
+    """An artifact cannot be."""
+
+    code = "artifact"
+
+
+class BadWait(AuthoringError, ValueError):
+    """A wait cannot be."""
+
+    code = "wait"
+
+
+class AnswerRefused(AuthoringError, ValueError):
+    """An answer does not fit what was asked. The run goes on waiting."""
+
+    code = "answer"
+
+    def __init__(self, target: str, mistakes: list[tuple[str, str]]) -> None:
+        self.mistakes = mistakes
+        lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"{count} in the answer to {target}:\n{lines}")
+
+
+class HashError(AuthoringError, ValueError):
+    """This value has no content that a cache key could be made of."""
+
+    code = "hash"
 
 
 class FlowNotFound(AuthoringError):
@@ -215,9 +303,17 @@ class JournalTooNew(JournalError):
 
 
 class SequenceConflict(JournalError):
-    """Somebody else appended to this run first."""
+    """Somebody else appended to this stream first.
+
+    Attributes:
+        stream: which one; None where a subscriber's cursor was moved.
+    """
 
     code = "sequence-conflict"
+
+    def __init__(self, message: str | None = None, *, stream: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.stream = stream
 
 
 class ResultError(PenstockError):
@@ -263,6 +359,31 @@ class InvalidTransition(RunError):
     code = "invalid-transition"
 
 
+class NotWaiting(InvalidTransition):
+    """The run does not wait for an answer."""
+
+    code = "not-waiting"
+
+
+class PlanNotFound(RunError):
+    """There is no deployment, pool, limit, automation or backfill of this name."""
+
+    code = "not-found"
+
+
+class LimitNotFound(PlanNotFound):
+    """There is no limit of this name."""
+
+    code = "limit-not-found"
+
+
+class ArtifactNotFound(PlanNotFound):
+    """There is no such artifact."""
+
+    code = "artifact-not-found"
+    hint = "`penstock artifacts list` shows them"
+
+
 class ReplayDiverged(RunError):
     """The flow no longer follows what was recorded for this run."""
 
@@ -285,6 +406,12 @@ class WrongProcess(RunError):
 
     code = "wrong-process"
     hint = "use task_runner=ProcessPoolTaskRunner() to run tasks in processes"
+
+
+class StepTransactionFailed(RunError):
+    """What this step wrote in the journal's database was rolled back."""
+
+    code = "step-transaction"
 
 
 class FailedRun(RunError):
@@ -339,6 +466,18 @@ class UpstreamFailed(UnfinishedRun):
     code = "upstream-failed"
 
 
+class LimitTimedOut(PenstockError, TimeoutError):
+    """A slot or a turn did not come in time."""
+
+    code = "limit-timed-out"
+
+
+class WaitTimedOut(PenstockError, TimeoutError):
+    """Nobody answered in time."""
+
+    code = "wait-timed-out"
+
+
 class TaskTimedOut(PenstockError, TimeoutError):
     """The task ran longer than its timeout_seconds."""
 
@@ -354,6 +493,8 @@ class FlowTimedOut(PenstockError, TimeoutError):
 class Interruption(BaseException):
     """Unwinds a run from outside; see `reason`."""
 
+    hint: str | None = None
+
     def __init__(self, reason: str | None = None) -> None:
         self.reason = reason or (type(self).__doc__ or "").strip()
         super().__init__(self.reason)
@@ -367,5 +508,15 @@ class RunCancelled(Interruption):
     """The run was asked to stop."""
 
 
+class Suspended(Interruption):
+    """The run waits, and needs no process until it goes on."""
+
+
 class RunFenced(Interruption):
     """Another process has taken this run over; this one stops."""
+
+
+class SlotLost(RunFenced):
+    """The lease of this run had expired, and a slot it held was given to somebody else; this process stops."""
+
+    hint = "steps that completed are safe: `penstock runs resume ID` goes on from them"

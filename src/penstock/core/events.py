@@ -8,15 +8,16 @@ Times are integer microseconds since the epoch (UTC).
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
+from penstock.core.clock import now_us as now_us
+from penstock.core.extras import LateModule
 
-def now_us() -> int:
-    """The wall clock in microseconds."""
-    return time.time_ns() // 1000
+_plans: Any = LateModule("penstock.core.plans")  # most runs never meet them, and they cost milliseconds
+_verdicts: Any = LateModule("penstock.core.verdicts")
 
 
 class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,8 +63,32 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     inputs: dict[str, str] = {}
 
 
+class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a paused run waits for.
+
+    Attributes:
+        key: of the step that waits.
+        kind: sleep, pause, input or approval.
+        until: when it goes on by itself (sleep), or gives up (the others); None for never.
+        prompt: what to tell whoever answers.
+        answer: JSON schema of the answer.
+        run: the subflow run the step is in; None where it is in the run itself.
+        approvers: who may answer; empty for anybody.
+        refused: what was wrong with the last answer.
+    """
+
+    key: str
+    kind: str
+    until: int | None = None
+    prompt: str | None = None
+    answer: dict[str, Any] | None = None
+    run: str | None = None
+    approvers: tuple[str, ...] = ()
+    refused: str | None = None
+
+
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A fact about one run."""
+    """A fact about what its stream is about: a run, a deployment, a pool, a limit, an automation."""
 
     stored: ClassVar[str] = ""
     version: ClassVar[int] = 1
@@ -79,7 +104,17 @@ class UnknownEvent(Event, frozen=True):
 
 
 class RunCreated(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """A run exists. The record's data holds its parameters."""
+    """A run exists. The record's data holds its parameters.
+
+    Attributes:
+        due_at: from then on a worker of the pool may take it; None where whoever made it executes it.
+        scheduled_at: the due instant it stands for.
+        next_due: when the schedule that made it is due again.
+        interval: start and end of the data it is about.
+        key: idempotency key; two runs of one deployment never have the same.
+        cause: what made it: schedule, backfill, api, cli, automation.
+        chain: when automations fired, each because of the one before, and the last one made this run.
+    """
 
     stored: ClassVar[str] = "RunCreated"
     flow: str
@@ -95,15 +130,133 @@ class RunCreated(Event, frozen=True, omit_defaults=True, kw_only=True):
     origin_id: str | None = None
     origin: str | None = None
     from_step: str | None = None
+    deployment: str | None = None
+    pool: str | None = None
+    queue: str | None = None
+    priority: int = 0
+    due_at: int | None = None
+    schedule: str | None = None
+    scheduled_at: int | None = None
+    next_due: int | None = None
+    partition: str | None = None
+    interval: tuple[int, int] | None = None
+    key: str | None = None
+    cause: str | None = None
+    chain: tuple[int, ...] = ()
+
+
+class RunClaimed(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """A worker took the run, and holds the lease until `lease_until`; a process of its own will execute it."""
+
+    stored: ClassVar[str] = "RunClaimed"
+    owner: str
+    lease_until: int
+
+
+class RunRescheduled(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """The run goes back to its queue, and may be taken from `due_at` on.
+
+    Attributes:
+        crashes: how often its process died so far.
+    """
+
+    stored: ClassVar[str] = "RunRescheduled"
+    due_at: int
+    crashes: int = 0
+    reason: str | None = None
+
+
+class RunPaused(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """One of its steps waits; an earlier answer to that step does not count.
+
+    Attributes:
+        held: its process waits with it; otherwise no process is needed until it goes on.
+    """
+
+    stored: ClassVar[str] = "RunPaused"
+    waiting: Waiting
+    held: bool = False
+
+
+class RunAnswered(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody answered what a paused run asked; the record's data holds the answer as JSON.
+
+    Attributes:
+        step: which one asked.
+        run: the subflow run it is in, and the answer too; None where it is in the run itself.
+        by: who answered.
+        due_at: from then on a worker may take the run; None where a process waits with it.
+        waiting: what it still waits for.
+    """
+
+    stored: ClassVar[str] = "RunAnswered"
+    step: str
+    run: str | None = None
+    by: str | None = None
+    due_at: int | None = None
+    waiting: Waiting | None = None
+
+
+class RunContinued(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """A wait is over, and the process that waited with it goes on.
+
+    Attributes:
+        step: which one waited.
+        run: the subflow run it is in; None where it is in the run itself.
+        waiting: what it still waits for.
+    """
+
+    stored: ClassVar[str] = "RunContinued"
+    step: str
+    run: str | None = None
+    waiting: Waiting | None = None
+
+
+class DeadlineMissed(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """A run did not keep a promise about time; it goes on all the same.
+
+    Attributes:
+        promise: start, duration, finish or fresh.
+        deadline: when it should have been kept.
+    """
+
+    stored: ClassVar[str] = "DeadlineMissed"
+    promise: str
+    deadline: int
+    deployment: str | None = None
+    run_id: str | None = None
+
+
+class ArtifactSaved(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """Something to look at; the record's data holds its content.
+
+    Attributes:
+        id: of this version; sorts by time.
+        key: names the artifact over its versions; None for one without a history.
+        kind: markdown, table, link, image, progress.
+        step: which step made it.
+    """
+
+    stored: ClassVar[str] = "ArtifactSaved"
+    id: str
+    kind: str
+    key: str | None = None
+    step: str | None = None
+    description: str | None = None
 
 
 class RunStarted(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """A process began an attempt, and holds the lease until `lease_until`."""
+    """A process began an attempt, and holds the lease until `lease_until`.
+
+    Attributes:
+        name: the run is called so from now on, where its flow names its runs.
+    """
 
     stored: ClassVar[str] = "RunStarted"
     owner: str
     lease_until: int
     attempt: int = 1
+    name: str | None = None
 
 
 class RunResumed(Event, frozen=True, omit_defaults=True, kw_only=True):
@@ -206,10 +359,35 @@ class TaskEnded(TaskEvent, frozen=True, omit_defaults=True, kw_only=True):
     error: ErrorInfo | None = None
 
 
+class Staged(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is done about a completed step when the transaction around it is decided.
+
+    Attributes:
+        cache_key, cache_until: under which other runs may use its result, once it is committed.
+        on_commit, on_rollback: where its hooks are found again; empty for one that cannot be.
+        values, data: what the step has set in its transaction.
+    """
+
+    cache_key: str | None = None
+    cache_until: int | None = None
+    on_commit: tuple[str, ...] = ()
+    on_rollback: tuple[str, ...] = ()
+    values: Saved | None = None
+    data: bytes | None = None
+
+
 class TaskCompleted(TaskEnded, frozen=True, omit_defaults=True, kw_only=True):
-    """The step's result is on record; it is never executed again in this run."""
+    """The step's result is on record; it is never executed again in this run.
+
+    Attributes:
+        cache_key: other runs may use the result under this key, until `cache_until`.
+        staged: what waits for the transaction around it.
+    """
 
     stored: ClassVar[str] = "TaskCompleted"
+    cache_key: str | None = None
+    cache_until: int | None = None
+    staged: Staged | None = None
 
 
 class TaskFailed(TaskEnded, frozen=True, omit_defaults=True, kw_only=True):
@@ -237,11 +415,19 @@ class Record(NamedTuple):
     data: bytes | None = None
 
 
+class Append(NamedTuple):
+    """What goes to one stream in a commit: `records` after the stream's record `expected_seq`."""
+
+    stream: str
+    expected_seq: int
+    records: Sequence[Record]
+
+
 class Stored(NamedTuple):
-    """A record as read back: where it stands in the whole journal, and in its run."""
+    """A record as read back: where it stands in the whole journal, and in its stream."""
 
     position: int
-    run_id: str
+    stream: str
     seq: int
     event: Event
     data: bytes | None
@@ -264,9 +450,16 @@ _KNOWN: tuple[type[Event], ...] = (
     TaskFailed,
     TaskCrashed,
     TaskStopped,
+    RunClaimed,
+    RunRescheduled,
+    RunPaused,
+    RunAnswered,
+    RunContinued,
+    DeadlineMissed,
+    ArtifactSaved,
 )
 EVENTS: dict[tuple[str, int], type[Event]] = {(kind.stored, kind.version): kind for kind in _KNOWN}
-_DECODERS = {key: msgspec.json.Decoder(kind) for key, kind in EVENTS.items()}
+_DECODERS: dict[tuple[str, int], msgspec.json.Decoder[Event]] = {}
 _any = msgspec.json.Decoder()
 
 encode_event = msgspec.json.Encoder().encode
@@ -274,11 +467,28 @@ encode_event = msgspec.json.Encoder().encode
 
 def decode_event(name: str, version: int, at: int, body: bytes) -> Event:
     """Read an event back; unknown names and layouts give an `UnknownEvent`."""
-    decoder = _DECODERS.get((name, version))
+    decoder = _DECODERS.get((name, version)) or decode_kind(name, version)
     if decoder is None:
         return UnknownEvent(at=at, name=name, layout=version, body=_any.decode(body))
-    event: Event = decoder.decode(body)
-    return event
+    return decoder.decode(body)
+
+
+def decode_kind(name: str, version: int) -> msgspec.json.Decoder[Event] | None:
+    """The decoder of one kind of event, made when it is first asked for; None for an unknown one."""
+    kind = event_kind(name, version)
+    if kind is None:
+        return None
+    decoder = _DECODERS[(name, version)] = msgspec.json.Decoder(kind)
+    return decoder
+
+
+def event_kind(name: str, version: int) -> type[Event] | None:
+    """The class of an event as it is stored; None for an unknown one."""
+    kind = EVENTS.get((name, version))
+    if kind is None:
+        EVENTS.update({(kind.stored, kind.version): kind for kind in (*_plans.PLANS, *_verdicts.VERDICTS)})
+        kind = EVENTS.get((name, version))
+    return kind
 
 
 def stored_name(event: Event) -> tuple[str, int]:

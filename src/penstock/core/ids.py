@@ -50,9 +50,37 @@ def child_run_id(parent_id: str, key: str, generation: int) -> str:
     return f"{parent_id[:13]}-7{digest[:3]}-8{digest[3:6]}-{digest[6:18]}"
 
 
+def derived_run_id(millis: int, *parts: str) -> str:
+    """The id of a run that must exist once: the same whenever it is made from the same parts.
+
+    Args:
+        millis: its place among other runs (milliseconds since the epoch).
+        parts: what it is made for, such as a deployment, a schedule and a due instant.
+    """
+    import hashlib
+
+    digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+    time_part = f"{max(0, millis) & (1 << 48) - 1:012x}"
+    return f"{time_part[:8]}-{time_part[8:]}-7{digest[:3]}-8{digest[3:6]}-{digest[6:18]}"
+
+
 def new_run_name() -> str:
     """Two words, such as `amber-otter`."""
     return f"{_random.choice(_ADJECTIVES)}-{_random.choice(_NOUNS)}"
+
+
+def run_name_of(run_id: str) -> str:
+    """Two words that follow from a run's id, for runs that are made by the thousand."""
+    number = int(run_id[-12:], 16)
+    return f"{_ADJECTIVES[number % len(_ADJECTIVES)]}-{_NOUNS[number // len(_ADJECTIVES) % len(_NOUNS)]}"
+
+
+def made_up(name: str, run_id: str) -> bool:
+    """Whether a run has the name that follows from its id."""
+    try:
+        return name == run_name_of(run_id)
+    except ValueError:  # an id of somebody's own
+        return False
 
 
 def process_start(pid: int) -> str | None:

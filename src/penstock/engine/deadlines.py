@@ -3,19 +3,84 @@
 In the main thread a timer signal interrupts even a blocking system call. In another thread the work runs on a helper
 thread that is left behind when time is up (and gets the exception as soon as it executes Python again). A process
 task is killed, and an async one is cancelled. Only the process is certain to be gone; see the guarantees.
+
+While code only waits for an answer, or for time to pass, none of the limits around it runs.
 """
 
 from __future__ import annotations
 
-import ctypes
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextvars import copy_context
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import Any
 
-_stack: list[tuple[float, BaseException]] = []
+from penstock.core.context import worker
+from penstock.core.errors import Terminated
+from penstock.engine.places import Place, call_user_code
+from penstock.engine.signals import noted, strike
+
+_LOOK_SECONDS = 0.2
+
+
+class Limit:
+    """When code has to be done.
+
+    Attributes:
+        deadline: that moment (monotonic seconds); infinite while the limit stands still.
+        late: what is raised then.
+    """
+
+    def __init__(self, seconds: float, late: BaseException | None, changed: Callable[[], None]) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.late = late
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._holds = 0
+        self._left = 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds from now."""
+        return self.deadline - time.monotonic()
+
+    def hold(self) -> None:
+        """Stand still, until `go_on` was called as often as this."""
+        with self._lock:
+            self._holds += 1
+            if self._holds == 1:
+                self._left, self.deadline = self.left, math.inf
+        self._changed()
+
+    def go_on(self) -> None:
+        """Run again."""
+        with self._lock:
+            self._holds -= 1
+            if self._holds == 0:
+                self.deadline = time.monotonic() + self._left
+        self._changed()
+
+
+_stack: list[Limit] = []
+_around: ContextVar[tuple[Limit, ...]] = ContextVar("penstock_limits", default=())
+
+
+@contextmanager
+def limited(limit: Limit) -> Iterator[None]:
+    """The code inside has this limit, and those around it."""
+    token = _around.set((*_around.get(), limit))
+    try:
+        yield
+    finally:
+        _around.reset(token)
+
+
+def limits_around() -> tuple[Limit, ...]:
+    """The limits of the calling code."""
+    return _around.get()
 
 
 def call_within(seconds: float, late: BaseException, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -27,72 +92,81 @@ def call_within(seconds: float, late: BaseException, fn: Callable[..., Any], *ar
 
 def _in_main_thread(seconds: float, late: BaseException, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Whoever used this timer before (a test's guard, say) gets it back afterwards, less the time that passed."""
-    deadline = time.monotonic() + seconds
-    entry = (deadline, late)
+    limit = Limit(seconds, late, _arm)
     before = signal.signal(signal.SIGALRM, _ring)
     theirs, started = signal.getitimer(signal.ITIMER_REAL) if not _stack else (0.0, 0.0), time.monotonic()
-    _stack.append(entry)
+    _stack.append(limit)
     _arm()
     try:
-        value = fn(*args, **kwargs)
+        with limited(limit):
+            value = call_user_code(fn, args, kwargs)
+    except (KeyboardInterrupt, Terminated):
+        raise
     except BaseException:
-        if time.monotonic() >= deadline:
+        if limit.left <= 0:
             raise late from None
         raise
     finally:
-        if entry in _stack:
-            _stack.remove(entry)
+        if late in noted:
+            noted.remove(late)
+        if limit in _stack:
+            _stack.remove(limit)
         _arm()
         signal.signal(signal.SIGALRM, before)
         if theirs[0]:
             left = max(theirs[0] - (time.monotonic() - started), 0.001)
             signal.setitimer(signal.ITIMER_REAL, left, theirs[1])
-    if time.monotonic() >= deadline:
+    if limit.left <= 0:
         raise late
     return value
 
 
 def _arm() -> None:
-    left = min((deadline for deadline, _ in _stack), default=None)
-    signal.setitimer(signal.ITIMER_REAL, 0 if left is None else max(left - time.monotonic(), 0.0001))
+    deadline = min((limit.deadline for limit in list(_stack)), default=math.inf)
+    signal.setitimer(signal.ITIMER_REAL, 0 if deadline == math.inf else max(deadline - time.monotonic(), 0.0001))
 
 
 def _ring(signum: int, frame: Any) -> None:
-    now = time.monotonic()
-    late = [entry for entry in _stack if entry[0] <= now]
-    for entry in late:
-        _stack.remove(entry)
+    over = [limit for limit in _stack if limit.left <= 0]
+    for limit in over:
+        _stack.remove(limit)
     if _stack:
         _arm()
-    if late:
-        raise min(late, key=lambda entry: entry[0])[1]
+    if over:
+        late = min(over, key=lambda limit: limit.deadline).late
+        if late is not None:
+            strike(late, frame)
 
 
 def _in_helper_thread(seconds: float, late: BaseException, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     answer: list[tuple[bool, Any]] = []
-    context = copy_context()
+    places: list[Place] = []
+    around: Place | None = getattr(worker, "place", None)
+    limit = Limit(seconds, late, lambda: None)
+    with limited(limit):
+        context = copy_context()
 
     def work() -> None:
+        places.append(Place())
+        worker.place = places[0]
+        if around is not None:
+            around.helper = places[0]
         try:
-            answer.append((True, context.run(fn, *args, **kwargs)))
+            answer.append((True, context.run(call_user_code, fn, args, kwargs)))
         except BaseException as error:
             answer.append((False, error))
 
     helper = threading.Thread(target=work, name=f"{threading.current_thread().name}-timed", daemon=True)
     helper.start()
-    helper.join(seconds)
+    while helper.is_alive() and (left := limit.left) > 0:
+        helper.join(left if left < math.inf else _LOOK_SECONDS)
+    if around is not None:
+        around.helper = None
     if helper.is_alive():
-        raise_in_thread(helper.ident, type(late))
+        for place in places:
+            place.interrupt(type(late))
         raise late
     ok, value = answer[0]
     if ok:
         return value
     raise value
-
-
-def raise_in_thread(ident: int | None, kind: type[BaseException] | None) -> None:
-    """Raise an exception of this class in another thread, as soon as it executes Python code; None takes it back."""
-    if ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(ident), ctypes.py_object(kind) if kind is not None else None
-        )

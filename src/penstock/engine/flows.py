@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import GeneratorType
 from typing import Any
 
-from penstock.core.context import current_scope, current_tags
+from penstock.core.context import current_scope, current_tags, current_transaction
 from penstock.core.decisions import Finish, Release, Resume, Retry, Start
 from penstock.core.errors import (
     FlowTimedOut,
@@ -23,9 +20,9 @@ from penstock.core.errors import (
     RunCancelled,
     RunFenced,
     RunTakenOver,
-    Terminated,
 )
 from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, now_us
+from penstock.core.extras import LateModule
 from penstock.core.retry import delay_before
 from penstock.core.states import NO_DATA, State, StateType
 from penstock.engine.arguments import as_states
@@ -35,11 +32,13 @@ from penstock.engine.live import FlowRun, LiveRun
 from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path, what_ended
 from penstock.engine.replay import Replay, state_of
+from penstock.engine.runners.trees import kill_children_since
+from penstock.engine.signals import behind
 from penstock.engine.tasks import aborted_message, failed_state
-from penstock.engine.trees import kill_children_since
+from penstock.engine.values import final_state, plain
 from penstock.engine.waits import Call, Commit, Futures, Sleep
 
-_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
+_around: Any = LateModule("penstock.engine.transactions.around")
 
 
 def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
@@ -59,11 +58,12 @@ def run_flow(live: LiveRun, created: Record | None) -> Path[State]:
     try:
         ended = yield from _open(live, created)
         if ended is not None:
+            if current_transaction.get() is not None:
+                _around.ended_before(live)
             return state_of(ended, live.results)
         engine.register(live)
-        with _terminated(live):
-            state = yield from _attempts(live)
-            live.stop_runner()
+        state = yield from _attempts(live)
+        live.stop_runner()
         return (yield from _end(live, state))
     except BaseException as error:
         if os.getpid() != engine.pid:  # a forked child leaves: nothing here is its own
@@ -109,7 +109,9 @@ def _open(live: LiveRun, created: Record | None) -> Path[Stored | None]:
     if recorder.seq == 0 and created is not None:
         yield Commit(live.remote, recorder.create, created, Start(now, engine.owner, until))
     elif recorder.state.attempt == 0 or recorder.state.type is StateType.RETRYING:
-        yield Commit(live.remote, recorder.command, (Start(now, engine.owner, until), None))
+        name = live.called if recorder.state.attempt == 0 else None
+        yield Commit(live.remote, recorder.command, (Start(now, engine.owner, until, name=name), None))
+        live.name = recorder.state.name or live.name
     else:
         yield Commit(live.remote, recorder.command, (Resume(now, engine.owner, until), None))
     live.attempt = recorder.state.attempt
@@ -205,33 +207,6 @@ def _again(live: LiveRun, state: State) -> Path[None]:
     live.scope.reset()
 
 
-def final_state(value: Any) -> State:
-    """The state a returned value stands for, by Prefect's rules.
-
-    A state is the state. A list, tuple or set of nothing but states fails if one of them did not complete. Anything
-    else completes.
-    """
-    if type(value) is State:
-        states = [value]
-    elif type(value) in (list, tuple, set) and value and all(type(item) is State for item in value):
-        states = list(value)
-    else:
-        return State(StateType.COMPLETED, None, None, value)
-    if type(value) is State and value.made_by_hand:
-        return value
-    counts = {kind: sum(state.type is kind for state in states) for kind in StateType}
-    total = len(states)
-    if counts[StateType.COMPLETED] == total:
-        return State(StateType.COMPLETED, None, "All states completed.", value)
-    if counts[StateType.CANCELLED]:
-        return State(StateType.CANCELLED, None, f"{counts[StateType.CANCELLED]}/{total} states cancelled.", value)
-    unfinished = sum(state.type not in _ENDS for state in states)
-    if unfinished:
-        return State(StateType.FAILED, None, f"{unfinished}/{total} states are not final.", value)
-    bad = counts[StateType.FAILED] + counts[StateType.CRASHED]
-    return State(StateType.FAILED, None, f"{bad}/{total} states failed.", value)
-
-
 def _end(live: LiveRun, state: State) -> Path[State]:
     """Record the end, then call the hooks."""
     error, result, data = None, None, None
@@ -240,9 +215,16 @@ def _end(live: LiveRun, state: State) -> Path[State]:
         error, data = error_info(value)
     elif value is not NO_DATA:
         try:
-            result, data = live.results.save(_plain(value))
+            result, data = live.results.save(plain(value))
         except ResultNotSaved:
             result = Saved("none")
+    for below in list(live.unended):
+        yield Commit(live.remote, _end_quietly, below, state, f"The run around this one ended {state.name}.")
+        with suppress(ValueError):
+            live.unended.remove(below)
+    if live.recorder.running:
+        message = "The run ended before this step did."
+        yield Commit(live.remote, live.recorder.end_steps, Finish(now_us(), StateType.CANCELLED, None, message))
     name = state.name if state.name != state.type.word else None
     command = Finish(now_us(), state.type, name, state.message, result, error)
     yield Commit(live.remote, live.recorder.command, (command, data))
@@ -259,19 +241,9 @@ def _end(live: LiveRun, state: State) -> Path[State]:
     return state.recorded()
 
 
-def _plain(value: Any) -> Any:
-    """States are recorded as the values they hold."""
-    if type(value) is State:
-        inner = value.data
-        return repr(inner) if isinstance(inner, BaseException) else inner
-    if type(value) in (list, tuple) and any(type(item) is State for item in value):
-        return type(value)(_plain(item) if type(item) is State else item for item in value)
-    return value
-
-
 def _abort(live: LiveRun, error: BaseException) -> Path[State]:
     """Something stronger than an exception ends the run: stop the workers, and record why if that is possible."""
-    closed, error = isinstance(error, GeneratorExit), what_ended(error)
+    closed, error = isinstance(error, GeneratorExit), behind(what_ended(error), live.root)
     live.interrupted.set()
     live.stop_runner(kill=True)
     if live.parent is None and isinstance(live.interruption, RunCancelled):
@@ -310,32 +282,8 @@ def _end_quietly(live: LiveRun, state: State, message: str) -> None:
     finish = Finish(now_us(), state.type, None, message)
     with suppress(InvalidTransition):
         live.recorder.end_steps(finish)
-        live.recorder.command((finish, None))
-
-
-@contextmanager
-def _terminated(live: LiveRun) -> Iterator[None]:
-    """Let SIGTERM end the run as Crashed, where nobody else handles it."""
-    if live.parent is not None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def stop(signum: int, frame: Any) -> None:
-        if os.getpid() != live.engine.pid:  # a forked child ends as it would have ended
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
-        raise Terminated(143)
-
-    signal.signal(signal.SIGTERM, stop)
-    live.wake_signal = signal.SIGTERM
-    try:
-        yield
-    finally:
-        live.wake_signal = signal.SIGINT
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if live.recorder.seq:  # else there is no such run
+            live.recorder.command((finish, None))
 
 
 def info_of(live: LiveRun) -> FlowRun:
@@ -351,6 +299,7 @@ def info_of(live: LiveRun) -> FlowRun:
         parent_flow_run_id=live.parent.id if live.parent is not None else None,
         root_flow_run_id=live.root.id,
         start_time=datetime.datetime.fromtimestamp(live.started / 1_000_000, datetime.UTC),
+        **live.facts,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from penstock.core.states import State
 from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path
+from penstock.engine.signals import awaiting, exposed, noted, raise_noted
 from penstock.engine.waits import Call
 
 
@@ -17,8 +18,11 @@ class HookCall(Call):
 
     __slots__ = ()
 
+    @exposed
     def block(self) -> Any:
         """Call it in this thread."""
+        if noted:
+            raise_noted()
         value = self.fn(*self.args)
         if inspect.iscoroutine(value):
             import asyncio
@@ -26,6 +30,7 @@ class HookCall(Call):
             return asyncio.run(value)
         return value
 
+    @awaiting
     async def pause(self) -> Any:
         """Call it, and await what it gives."""
         value = self.fn(*self.args)

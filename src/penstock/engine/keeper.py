@@ -9,11 +9,12 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 from penstock.core.errors import Interruption, PenstockError, RunCancelled, RunFenced
 from penstock.core.events import now_us
-from penstock.engine.deadlines import raise_in_thread
 from penstock.engine.live import Host, LiveRun
+from penstock.engine.signals import noted, remind
 
 _FLUSH_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
@@ -29,10 +30,15 @@ class Keeper:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._extended_us = now_us()
+        self.checks: list[Callable[[bool], None]] = []
+        """Called when the leases have been extended; with True if they had expired before."""
 
     def add(self, live: LiveRun) -> None:
         """Look after a run from now on."""
         with self._lock:
+            if not self._runs:
+                self._extended_us = now_us()
             self._runs[live.id] = live
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._keep, name="penstock-keeper", daemon=True)
@@ -66,6 +72,15 @@ class Keeper:
         with self._lock:
             return run_id in self._runs
 
+    def lapsed(self) -> bool:
+        """Whether the leases of this process may have expired, since they were extended the last time."""
+        return now_us() - self._extended_us > self._engine.lease_us
+
+    def stop(self, live: LiveRun, reason: Interruption) -> None:
+        """End a run here as if it were somebody else's: nothing more is recorded, and it can be resumed."""
+        live.recorder.fail(reason)
+        self._interrupt(live.root, reason)
+
     def runs(self) -> list[LiveRun]:
         """The runs it looks after."""
         with self._lock:
@@ -73,12 +88,14 @@ class Keeper:
 
     def _keep(self) -> None:
         looked = extended = time.monotonic()
+        tried_us = now_us()
         while True:
             runs = self.runs()
             if not runs:
                 self._wake.wait()
                 self._wake.clear()
                 looked = extended = time.monotonic()
+                tried_us = now_us()
             time.sleep(_FLUSH_SECONDS)
             runs = self.runs()
             now = time.monotonic()
@@ -87,8 +104,9 @@ class Keeper:
                 if now - looked >= _LOOK_SECONDS:
                     looked = now
                     self._look(runs)
-                if now - extended >= self._engine.lease_us / 3_000_000:
-                    extended = now
+                third = self._engine.lease_us // 3
+                if now - extended >= third / 1_000_000 or now_us() - tried_us >= third:  # also when the machine slept
+                    extended, tried_us = now, now_us()
                     self._extend(runs)
             except (PenstockError, Interruption):
                 continue
@@ -96,6 +114,7 @@ class Keeper:
     def _flush(self, runs: list[LiveRun]) -> None:
         older_than = now_us() - int(_FLUSH_SECONDS * 1_000_000)
         for live in runs:
+            remind(live)
             try:
                 live.recorder.flush(older_than)
             except RunFenced as fenced:
@@ -108,7 +127,8 @@ class Keeper:
                 self._interrupt(live.root, RunCancelled("The run was cancelled on request."))
 
     def _extend(self, runs: list[LiveRun]) -> None:
-        until = now_us() + self._engine.lease_us
+        lapsed, now = self.lapsed(), now_us()
+        until = now + self._engine.lease_us
         held = self._engine.journal.extend_leases([live.id for live in runs], self._engine.owner, until)
         still = {live.id for live in self.runs()}
         for live in runs:
@@ -116,6 +136,9 @@ class Keeper:
                 self._interrupt(
                     live.root, RunFenced(f"Run {live.id} was taken over by another process; this one stops.")
                 )
+        for check in self.checks:
+            check(lapsed)
+        self._extended_us = now
 
     def _interrupt(self, root: LiveRun, reason: Interruption) -> None:
         now = time.monotonic()
@@ -135,6 +158,7 @@ def wake(live: LiveRun) -> None:
     if loop is not None and not loop.is_closed() and live.cancel_async is not None:
         loop.call_soon_threadsafe(live.cancel_async)
     elif live.thread == threading.main_thread().ident and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(live.thread, live.wake_signal)
-    else:
-        raise_in_thread(live.thread, type(live.interruption or Interruption()))
+        if not noted:  # else it was sent already, and the next one would be taken for impatience
+            signal.pthread_kill(live.thread, live.wake_signal)
+    elif live.place is not None:
+        live.place.interrupt(type(live.interruption or Interruption()))

@@ -7,12 +7,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from penstock.authoring.futures import Latch
 from penstock.core.context import Scope
 from penstock.core.errors import Interruption
 from penstock.core.ports import Journal, ResultStore, TaskRunner
+from penstock.engine.places import Place
 from penstock.engine.recorder import Recorder
 from penstock.engine.replay import Replay
-from penstock.engine.trees import since_boot
+from penstock.engine.runners.trees import since_boot
+from penstock.engine.signals import Stop
 
 
 class Host(Protocol):
@@ -23,6 +26,16 @@ class Host(Protocol):
     owner: str
     pid: int
     lease_us: int
+    suspend_us: int
+    refresh_cache: bool
+
+    @property
+    def lookout(self) -> Any:
+        """Wakes those who wait for time to pass, or for an answer."""
+
+    @property
+    def slots(self) -> Any:
+        """What this process holds of limits."""
 
     def register(self, live: LiveRun) -> None:
         """The run begins here."""
@@ -66,10 +79,19 @@ class LiveRun:
         scope: numbers the calls the flow makes.
         attempt: of the flow, from 1.
         interrupted: set when the run is to stop; `interruption` says why.
+        stop: the signal for which an async run is cancelled on its loop.
+        place: of a root run outside the main thread.
+        facts: what the runtime tells of it besides: deployment, partition, when it was due.
+        suspends: a wait ends the process instead of holding it: a worker goes on with the run later.
+        suspended: it waits, and this process has let go of it.
+        parent_key: the step of the run around it that it is.
+        keyed: what waits that have a key of their own gave.
+        called: as its flow names it, where that is not on record yet.
         takes_over: the process that had the run before, where it is resumed.
         began: seconds since the machine was started; what was started later, by this process, belongs to the run.
         wake_signal: what interrupts the main thread (SIGTERM where the run handles it; SIGINT may be ignored).
         pending: submitted steps that have not ended.
+        unended: subflow runs of the family that may not have come to the record of their end.
     """
 
     def __init__(
@@ -104,13 +126,22 @@ class LiveRun:
         self.started = 0
         self.scope = Scope(self, None)
         self.thread = threading.get_ident()
-        self.interrupted: threading.Event = self.root.interrupted if parent is not None else threading.Event()
+        self.interrupted: Latch = self.root.interrupted if parent is not None else Latch()
         self.interruption: Interruption | None = None
+        self.stop: Stop | None = None
+        self.place: Place | None = None
+        self.called: str | None = None
         self.takes_over: str | None = None
+        self.facts: dict[str, Any] = parent.facts if parent is not None else {}
+        self.suspends: bool = parent.suspends if parent is not None else False
+        self.suspended = False
+        self.parent_key: str | None = None
+        self.keyed: dict[tuple[str, str], Any] = {}
         self.told = 0.0
         self.wake_signal: int = signal.SIGINT
         self.began: float = since_boot() if parent is None else parent.began
         self.unwinding = False
+        self.unended: list[LiveRun] = [] if parent is None else parent.unended
         self.pending: set[Any] = set()
         self.info: RunInfo | None = None
         self.loop: Any = None

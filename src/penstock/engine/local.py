@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 from penstock.authoring.flows import Flow
 from penstock.authoring.naming import render_name
-from penstock.core.context import current_scope, current_tags, worker
+from penstock.core.context import current_scope, current_tags, current_transaction, worker
 from penstock.core.decisions import TaskState
 from penstock.core.errors import (
-    CancelledRun,
     MissingContextError,
     ParameterError,
     ParameterTypeError,
-    RunCancelled,
-    RunFenced,
     RunNotResumable,
-    RunTakenOver,
     UpstreamFailed,
 )
 from penstock.core.events import RunCreated, Saved, now_us
+from penstock.core.extras import LateModule
 from penstock.core.ids import child_run_id, new_owner, new_run_id, new_run_name
 from penstock.core.ports import Journal, Observer, ResultStore, TaskRunner
 from penstock.core.states import State, StateType
+from penstock.engine.answers import answer, answer_async, answer_within, unwrapped
 from penstock.engine.arguments import futures_in, needs_a_look, resolved
+from penstock.engine.ends import finish_step
 from penstock.engine.flows import created_record, info_of, run_flow
-from penstock.engine.jobs import submit
 from penstock.engine.keeper import Keeper
 from penstock.engine.live import LiveRun
-from penstock.engine.outcome import Path, adrive, drive
+from penstock.engine.outcome import Path, drive
 from penstock.engine.places import engine_code
 from penstock.engine.recorder import Recorder, ignore_errors
 from penstock.engine.replay import split_key
+from penstock.engine.runners.jobs import submit
+from penstock.engine.runners.threads import ThreadPoolTaskRunner
 from penstock.engine.shown import shown_parameters
-from penstock.engine.tasks import StepCall, finish_step, recorded_state, run_task
-from penstock.engine.threads import ThreadPoolTaskRunner
+from penstock.engine.signals import noted, raise_noted, shielded
+from penstock.engine.tasks import StepCall, recorded_state, run_task
 from penstock.engine.waits import Futures
+
+_around: Any = LateModule("penstock.engine.transactions.around")
+_lookout: Any = LateModule("penstock.engine.waiting.lookout")
+_waits: Any = LateModule("penstock.engine.waiting.calls")
+_slots: Any = LateModule("penstock.engine.limits.slots")
 
 
 class LocalEngine:
@@ -46,7 +52,9 @@ class LocalEngine:
         journal: where everything is recorded.
         results: where values are kept.
         lease_seconds: how long a run stays this process's own when nothing is heard of it.
+        suspend_seconds: a run of a worker that waits longer than that needs no process meanwhile.
         max_workers: threads of the default task runner.
+        refresh_cache: results of other runs are not looked for, unless a task says so itself.
     """
 
     def __init__(
@@ -55,16 +63,39 @@ class LocalEngine:
         results: ResultStore,
         *,
         lease_seconds: float = 30.0,
+        suspend_seconds: float = 5.0,
         max_workers: int | None = None,
+        refresh_cache: bool = False,
     ) -> None:
         self.journal = journal
         self.results = results
         self.lease_us = int(lease_seconds * 1_000_000)
+        self.suspend_us = int(suspend_seconds * 1_000_000)
         self.max_workers = max_workers
+        self.refresh_cache = refresh_cache
         self.owner = new_owner()
         self.pid = os.getpid()
         self.observers: list[Observer] = []
         self.keeper = Keeper(self)
+        self._slots: Any = None
+        self._slots_lock = threading.Lock()
+        self._lookout: Any = None
+
+    @property
+    def slots(self) -> Any:
+        """What this process holds of limits, and waits for; see `penstock.engine.limits.slots.Slots`."""
+        if self._slots is None:
+            with self._slots_lock:
+                self._slots = self._slots or _slots.Slots(self)
+        return self._slots
+
+    @property
+    def lookout(self) -> Any:
+        """Wakes those who wait in this process; see `penstock.engine.waiting.lookout.Lookout`."""
+        if self._lookout is None:
+            with self._slots_lock:
+                self._lookout = self._lookout or _lookout.Lookout(self.journal)
+        return self._lookout
 
     def observe(self, observer: Observer) -> None:
         """Tell this function of every event of this process's runs, as it happens. What it raises is ignored."""
@@ -86,14 +117,19 @@ class LocalEngine:
         """For the engine: a run has ended here."""
         self.keeper.remove(live)
 
+    @shielded
     def call_task(
         self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
     ) -> Any:
         """See `Engine.call_task`."""
-        if getattr(worker, "place", None) is not None:
-            with engine_code():
-                return self._call_task(task, args, kwargs, wait_for, return_state)
-        return self._call_task(task, args, kwargs, wait_for, return_state)
+        try:
+            if getattr(worker, "place", None) is not None:
+                with engine_code():
+                    return self._call_task(task, args, kwargs, wait_for, return_state)
+            return self._call_task(task, args, kwargs, wait_for, return_state)
+        finally:
+            if noted:
+                raise_noted()
 
     def _call_task(
         self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
@@ -106,10 +142,11 @@ class LocalEngine:
             call.invoke = scope.info[0].invoke
         path = run_task(call) if wait_for is None and not needs_a_look(args, kwargs) else _after_upstream(call)
         if task.isasync and call.invoke is None:
-            return _answer_async(path, return_state, None)
+            return answer_async(path, return_state)
         state = drive(path)
         return state if return_state or state._returned else state.result()
 
+    @shielded
     def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
         """See `Engine.submit_task`."""
         scope = current_scope.get()
@@ -118,9 +155,22 @@ class LocalEngine:
                 f"{task.name}.submit() was called outside a flow.",
                 hint="call it inside a flow, or call the task directly",
             )
-        scope.live.check_interrupted()
-        with engine_code():
-            return submit(StepCall(scope.live, scope, task, args, kwargs, wait_for))
+        try:
+            scope.live.check_interrupted()
+            with engine_code():
+                return submit(StepCall(scope.live, scope, task, args, kwargs, wait_for))
+        finally:
+            if noted:
+                raise_noted()
+
+    @shielded
+    def call_wait(self, ask: Any, awaited: bool | None = None) -> Any:
+        """See `Engine.call_wait`."""
+        try:
+            return _waits.call_wait(ask, awaited)
+        finally:
+            if noted:
+                raise_noted()
 
     def call_flow(
         self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
@@ -129,8 +179,7 @@ class LocalEngine:
         scope = current_scope.get()
         if scope is not None:
             path = self._child_path(StepCall(scope.live, scope, flow, args, kwargs, wait_for))
-            with engine_code():
-                return answer(flow, path, return_state)
+            return answer_within(flow, path, return_state)
         try:
             parameters = flow.validated(flow.parameters(args, kwargs))
         except ParameterTypeError as error:
@@ -138,7 +187,7 @@ class LocalEngine:
                 raise
             return State(StateType.FAILED, None, f"Validation of flow parameters failed: {error}", error)
         live = self.root_run(flow, parameters, new_run_id(), flow.name, flow.tags | current_tags.get())
-        live.name = _run_name(live)
+        live.name = name_of_run(live)
         created = created_record(live, None, shown_parameters(parameters), None)
         return answer(flow, run_flow(live, created), return_state, live)
 
@@ -150,14 +199,14 @@ class LocalEngine:
                 return await self.call_task(task, args, kwargs, None, True)
 
             async def aunwrapped() -> Any:
-                return _unwrapped(await Flow.unlisted(asolo, task.name)(return_state=True), return_state)
+                return unwrapped(await Flow.unlisted(asolo, task.name)(return_state=True), return_state)
 
             return aunwrapped()
 
         def solo() -> Any:
             return self.call_task(task, args, kwargs, None, True)
 
-        return _unwrapped(Flow.unlisted(solo, task.name)(return_state=True), return_state)
+        return unwrapped(Flow.unlisted(solo, task.name)(return_state=True), return_state)
 
     def root_run(self, flow: Any, parameters: dict[str, Any], run_id: str, name: str, tags: frozenset[str]) -> LiveRun:
         """A live run that is nobody's subflow."""
@@ -176,12 +225,19 @@ class LocalEngine:
         live, flow = call.live, call.task
         live.check_interrupted()
         known = recorded_state(call)
+        within = current_transaction.get()
         if isinstance(known, State):
+            if within is not None:
+                yield from _around.rejoin(call, known)
             return known
+        if within is not None:
+            _around.check_open(within)
         upstream = [f for f in futures_in((call.args, call.kwargs, call.wait_for)) if not f.done()]
         if upstream:
             yield Futures(upstream)
         state = known if known is not None else TaskState(call.step)
+        if state.attempt:  # it goes on under its own id, and that is no other attempt
+            state = TaskState(state.step, attempt=state.attempt - 1)
         try:
             resolved(call.wait_for)
             args = tuple(resolved(value) for value in call.args)
@@ -207,9 +263,17 @@ class LocalEngine:
             tags=flow.tags | live.tags | current_tags.get(),
             runner=self._runner(flow, live),
         )
-        child.name = _run_name(child)
-        outcome = yield from run_flow(child, created_record(child, call.step.key, shown_parameters(parameters), None))
+        child.name = name_of_run(child)
+        child.parent_key = state.step.key
+        created = created_record(child, call.step.key, shown_parameters(parameters), None)
+        try:
+            outcome = yield from run_flow(child, created)
+        except (RecursionError, MemoryError):  # perhaps there was no room to record its end
+            live.unended.append(child)
+            raise
         yield from finish_step(call, state, outcome, started, child_id)
+        if within is not None:
+            _around.subflow_ended(call, state.step.key, outcome)
         return outcome
 
     def resume(self, run_id: str, flow: Any, return_state: bool, takes_over: str | None = None) -> Any:
@@ -233,6 +297,8 @@ class LocalEngine:
         if saved.serializer == "none":
             raise RunNotResumable(f"The parameters of run {run_id} could not be recorded.", hint="start the flow anew")
         parameters = self.results.load(saved, created.data)
+        if event.deployment is not None:  # as they were given, which is JSON
+            parameters = flow.validated(flow.parameters((), parameters))
         live = self.root_run(flow, parameters, run_id, event.name, frozenset(event.tags))
         live.takes_over = takes_over
         return answer(flow, run_flow(live, None), return_state, live)
@@ -246,51 +312,12 @@ def _after_upstream(call: StepCall) -> Path[State]:
     return (yield from run_task(call))
 
 
-def answer(flow: Any, path: Path[State], return_state: bool, live: LiveRun | None = None) -> Any:
-    """What calling a flow gives: its value or state, or a coroutine for it."""
-    if flow.isasync:
-        return _answer_async(path, return_state, live)
-    try:
-        state = drive(path)
-    except BaseException as error:
-        raise _told(error, live) from None
-    return state if return_state else state.result()
+def name_of_run(live: LiveRun) -> str:
+    """What a run is called: as its flow names its runs, or two words.
 
-
-async def _answer_async(path: Path[State], return_state: bool, live: LiveRun | None) -> Any:
-    if live is not None:
-        import asyncio
-
-        task = asyncio.current_task()
-        live.on_loop(asyncio.get_running_loop(), task.cancel if task is not None else None)
-    try:
-        state = await adrive(path)
-    except BaseException as error:
-        raise _told(error, live) from None
-    return state if return_state or state._returned else state.result()
-
-
-def _told(error: BaseException, live: LiveRun | None) -> BaseException:
-    """What the caller of a flow is told when it was stopped from outside, instead of the signal that stopped it."""
-    if live is None:
-        return error
-    reason = live.interruption or live.recorder.fault or error
-    if isinstance(reason, RunFenced):
-        return RunTakenOver(reason.reason)
-    if isinstance(reason, RunCancelled):
-        return CancelledRun(reason.reason)
-    return error
-
-
-def _unwrapped(state: State, return_state: bool) -> Any:
-    """The state of the only step of a run, instead of the run's."""
-    inner = state._data
-    if isinstance(inner, State):
-        state = inner
-    return state if return_state or state._returned else state.result()
-
-
-def _run_name(live: LiveRun) -> str:
+    Raises:
+        AuthoringError: the template, or the function, gives no name.
+    """
     flow = live.flow
     if flow.flow_run_name is None:
         return new_run_name()

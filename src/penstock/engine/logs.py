@@ -15,6 +15,7 @@ from penstock.core.context import current_scope
 from penstock.core.errors import MissingContextError
 from penstock.core.model import LogLine
 from penstock.engine.failures import text_of, type_name
+from penstock.engine.signals import noted, raise_noted, shielded
 
 _LONGEST = 100_000
 _runs = logging.getLogger("penstock.run")
@@ -26,10 +27,21 @@ _plain_print = builtins.print
 class JournalHandler(logging.Handler):
     """Puts lines logged inside a run into its journal."""
 
+    @shielded
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As ever; but signals wait until logging has given its lock back."""
+        try:
+            return super().handle(record)
+        finally:
+            if noted:
+                raise_noted()
+
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the line with the run and the step it was logged in."""
         scope = current_scope.get()
         if scope is None or scope.live is None or scope.foreign:
+            return
+        if scope.key is None and _said_before(scope):
             return
         try:
             message = self.format(record)
@@ -42,6 +54,12 @@ class JournalHandler(logging.Handler):
         at = int(record.created * 1_000_000)
         recorder = scope.live.recorder
         recorder.log(LogLine(recorder.run_id, scope.key, at, record.levelno, record.name, message))
+
+
+def _said_before(scope: Any) -> bool:
+    """What a flow of a worker says between calls that are on record was said, and kept, when they were recorded."""
+    replay = getattr(scope.live, "replay", None)
+    return replay is not None and scope.live.suspends and scope.ordinal < replay.calls
 
 
 def install(level: int, console: bool) -> None:

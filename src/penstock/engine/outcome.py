@@ -18,6 +18,9 @@ class Wait:
 
     __slots__ = ()
 
+    parks = False
+    """It may take very long, and has a `waiter` that tells when it is over; see `drive`."""
+
     @abstractmethod
     def block(self) -> Any:
         """Do it in this thread."""
@@ -34,11 +37,28 @@ class _Closed(BaseException):
     """Stands for a GeneratorExit of the user's code, which would close the path instead of going up in it."""
 
 
-def drive(path: Path[R]) -> R:
-    """Run to the end in this thread."""
+class Parked(Exception):
+    """A path was left at a wait that may take very long."""
+
+    def __init__(self, wait: Any) -> None:
+        self.waiter = wait.waiter
+
+
+def drive(path: Path[R], may_park: bool = False) -> R:
+    """Run to the end in this thread.
+
+    Args:
+        path: the path.
+        may_park: leave it where it would have to wait for very long; it can be driven on when that is over.
+
+    Raises:
+        Parked: it was left.
+    """
     try:
         wait = next(path)
         while True:
+            if may_park and wait.parks:
+                raise Parked(wait)
             try:
                 answer = wait.block()
             except BaseException as error:

@@ -1,35 +1,43 @@
-"""Where a worker thread is: in the user's code, which may be interrupted, or in the engine's, which may not.
+"""Where a thread is: in the user's code, which may be interrupted, or in the engine's, which may not.
 
-An exception raised in another thread can arrive between any two instructions, also between the taking of a lock and
-the block that releases it. So it is only sent while the thread is in the user's code, and taken back when the thread
-has left it before the exception arrived.
+For the main thread, see `signals`. In any other, an exception sent from outside can arrive between any two
+instructions, also between the taking of a lock and the block that releases it. So it is only sent while the thread is
+in the user's code, and taken back when the thread has left it before the exception arrived.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from penstock.core.context import worker
-from penstock.core.errors import Interruption
-from penstock.engine.deadlines import raise_in_thread
+from penstock.engine.signals import exposed, noted, raise_noted
 
 
 class Place:
-    """The state of one worker thread. Its own thread enters and leaves; any other may interrupt."""
+    """The state of one thread. The thread itself enters and leaves; any other may interrupt.
 
-    __slots__ = ("_ident", "_inside", "_lock", "_sent")
+    Attributes:
+        helper: the place of the thread that executes the user's code for this one, to a time limit.
+    """
+
+    __slots__ = ("_ident", "_inside", "_lock", "_sent", "helper")
 
     def __init__(self) -> None:
         self._ident = threading.get_ident()
         self._lock = threading.Lock()
         self._inside = False
-        self._sent: type[Interruption] | None = None
+        self._sent: type[BaseException] | None = None
+        self.helper: Place | None = None
 
-    def interrupt(self, kind: type[Interruption]) -> None:
+    def interrupt(self, kind: type[BaseException]) -> None:
         """Raise this in the thread, if it is in the user's code now."""
+        helper = self.helper
+        if helper is not None:
+            helper.interrupt(kind)
         with self._lock:
             if self._inside and self._sent is None:
                 self._sent = kind
@@ -40,31 +48,41 @@ class Place:
         with self._lock:
             self._inside = True
 
-    def leave(self, arrived: bool = False) -> None:
-        """The user's code has ended, or called the engine.
+    def leave(self, error: BaseException | None = None) -> None:
+        """The user's code has ended (with this error), or called the engine.
 
         Raises:
-            Interruption: one was sent that had not arrived yet.
+            BaseException: what was sent and had not arrived yet.
         """
         with self._lock:
             self._inside = False
             sent, self._sent = self._sent, None
-            if sent is not None and not arrived:
-                raise_in_thread(self._ident, None)
-        if sent is not None and not arrived:
-            raise sent
+            if sent is None or isinstance(error, sent):
+                return
+            raise_in_thread(self._ident, None)
+        raise sent
 
 
+def raise_in_thread(ident: int, kind: type[BaseException] | None) -> None:
+    """Raise an exception of this class in another thread, as soon as it executes Python code; None takes it back."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(ident), ctypes.py_object(kind) if kind is not None else None
+    )
+
+
+@exposed
 def call_user_code(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call; on a worker thread, it may be interrupted meanwhile."""
+    """Call; it may be interrupted meanwhile."""
     place = getattr(worker, "place", None)
     if place is None:
+        if noted:
+            raise_noted()
         return fn(*args, **kwargs)
     place.enter()
     try:
         value = fn(*args, **kwargs)
     except BaseException as error:
-        place.leave(isinstance(error, Interruption))
+        place.leave(error)
         raise
     place.leave()
     return value
@@ -82,3 +100,18 @@ def engine_code() -> Iterator[None]:
         yield
     finally:
         place.enter()
+
+
+@contextmanager
+def placed(live: Any) -> Iterator[None]:
+    """A root run that is executed outside the main thread can be interrupted there as a step on a worker can."""
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    around: Place | None = getattr(worker, "place", None)
+    with engine_code():
+        live.place = worker.place = around or Place()
+        try:
+            yield
+        finally:
+            live.place, worker.place = None, around

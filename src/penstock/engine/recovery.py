@@ -31,14 +31,16 @@ from penstock.core.errors import (
     SequenceConflict,
 )
 from penstock.core.events import Record, RunCreated, Stored, TaskEvent, now_us
+from penstock.core.extras import LateModule
 from penstock.core.ids import child_run_id, new_run_id, new_run_name, owner_is_dead, owner_pid
 from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Journal
 from penstock.core.states import StateType
 from penstock.engine.local import LocalEngine
 from penstock.engine.replay import split_key
-from penstock.engine.trees import kill_tree
+from penstock.engine.runners.trees import kill_tree
 
+_carrying: Any = LateModule("penstock.engine.transactions.carrying")
 _MAX_DEPTH = 50
 
 
@@ -121,10 +123,9 @@ def prepare_resume(engine: LocalEngine, run_id: str, flow: Any = None) -> tuple[
     if run.owner is not None and not ours and not run.lost(now_us()):
         pid = owner_pid(run.owner)
         who = f"process {pid} on this machine" if pid else "a process on another machine"
-        raise RunNotResumable(
-            f"Run {run.name} is still being executed by {who}.",
-            hint=f"wait for it, or stop it first: penstock runs cancel {run.id}",
-        )
+        waits = run.waiting is not None and run.waiting.kind != "sleep"
+        hint = "answer it: penstock runs answer" if waits else "wait for it, or stop it first: penstock runs cancel"
+        raise RunNotResumable(f"Run {run.name} is still being executed by {who}.", hint=f"{hint} {run.id}")
     return run, flow
 
 
@@ -141,6 +142,8 @@ def fork(journal: Journal, run: Run, from_step: str | None, origin: str = "fork"
         RunNotResumable: there is no such step.
     """
     records = list(journal.load(run.id))
+    if not records:
+        raise RunNotFound(f"Run {run.name} was removed meanwhile.")
     ordinal = _ordinal_of(records, run, from_step)
     new_id = new_run_id()
     extra = {"origin_id": run.id, "origin": origin, "from_step": from_step}
@@ -177,11 +180,14 @@ def _carry(
     first = records[0]
     assert isinstance(first.event, RunCreated)
     top: dict[str, Any] = {"name": new_run_name()} if depth == 0 else {}
+    if depth == 0:  # whoever makes it executes it, and it stands for no due instant of a schedule
+        top |= dict.fromkeys(("pool", "queue", "due_at", "schedule", "next_due", "key"))
     if depth == 0 and first.event.parent_id is not None:
         top |= {"parent_id": None, "parent_key": None, "root_id": None}
     created = msgspec.structs.replace(first.event, at=now_us(), **top, **extra)
     kept = [Record(created, first.data)]
     children: list[tuple[str, str]] = []
+    carried = _carrying.Carried(records, ordinal)
     for key, stored in _last_events(records).items():
         event = stored.event
         assert isinstance(event, TaskEvent)
@@ -189,11 +195,14 @@ def _carry(
             continue
         if ordinal is not None and event.step.parent is not None and _dropped(event.step.key, records, ordinal):
             continue
+        if carried.is_undone(key):
+            continue
         base, _ = split_key(key)
-        step = msgspec.structs.replace(event.step, key=base)
-        if type(event).__name__ == "TaskCompleted":
-            kept.append(Record(msgspec.structs.replace(event, step=step), stored.data))
-        elif event.child is not None:
+        taken = carried.events_of(stored)
+        for each in taken:
+            step = msgspec.structs.replace(each.event.step, key=base)
+            kept.append(Record(msgspec.structs.replace(each.event, step=step), each.data))
+        if not taken and event.child is not None:
             children.append((event.child, child_run_id(new_id, base, 1)))
     for start in range(0, len(kept), 5000):
         journal.append(new_id, start, kept[start : start + 5000])
@@ -235,33 +244,51 @@ def cancel(journal: Journal, run_id: str, *, grace_seconds: float = 10.0, reason
     Raises:
         RunNotFound, InvalidTransition: it does not exist, or has ended.
     """
-    run = find_run(journal, run_id)
-    if run.ended:
-        raise InvalidTransition(f"Run {run.name} has ended ({run.state}).", hint="an ended run needs no cancelling")
-    _append_command(journal, run.id, RequestCancel(now_us(), reason))
+    wanted = find_run(journal, run_id)
+    if wanted.ended:
+        raise InvalidTransition(
+            f"Run {wanted.name} has ended ({wanted.state}).", hint="an ended run needs no cancelling"
+        )
+    run = _root_of_waiting(journal, wanted) or wanted
+    append_command(journal, run.id, RequestCancel(now_us(), reason))
     deadline = time.monotonic() + grace_seconds
     while time.monotonic() < deadline:
         now_run = find_run(journal, run.id)
         if now_run.ended:
-            return now_run
+            return find_run(journal, wanted.id)
         if now_run.owner is None or now_run.lost(now_us()):
             break
         time.sleep(0.05)
     last = find_run(journal, run.id)
     if last.owner is not None and owner_is_dead(last.owner) is False:
         pid = owner_pid(last.owner)
-        if pid is not None and pid != os.getpid():
+        if pid is not None and pid != os.getpid() and last.state != "Pending":  # else its worker holds it
             kill_tree(pid, signal.SIGKILL)
     elif last.owner is not None and not last.lost(now_us()):
         raise InvalidTransition(
             f"Run {run.name} was asked to stop, but its process (on another machine) has not answered yet.",
             hint="look again in a moment: penstock runs show ID",
         )
-    _end_cancelled(journal, run.id, reason)
-    return find_run(journal, run.id)
+    how = "while it waited" if last.owner is None else "and its process had to be killed or was gone"
+    with contextlib.suppress(InvalidTransition):
+        end_family(journal, run.id, StateType.CANCELLED, reason or f"The run was cancelled, {how}.")
+    return find_run(journal, wanted.id)
 
 
-def _append_command(journal: Journal, run_id: str, *commands: Any, steps: Finish | None = None) -> None:
+def _root_of_waiting(journal: Journal, run: Run) -> Run | None:
+    """The run that a subflow run waits with, where no process executes them; they are stopped and deleted as one."""
+    if run.parent_id is None or run.owner is not None or run.ended:
+        return None
+    root = journal.run(run.root_id or run.parent_id)
+    return root if root is not None and not root.ended else None
+
+
+ANYBODY = "(anybody)"
+
+
+def append_command(
+    journal: Journal, run_id: str, *commands: Any, steps: Finish | None = None, owner: str | None = ANYBODY
+) -> None:
     """Append to a run that another process may be appending to.
 
     Args:
@@ -269,6 +296,10 @@ def _append_command(journal: Journal, run_id: str, *commands: Any, steps: Finish
         run_id: the run.
         commands: for the run, in order.
         steps: how to end the steps that have not ended, before the last command.
+        owner: who must hold the run for this to be done.
+
+    Raises:
+        InvalidTransition: its state does not allow it, or somebody else holds it by now.
     """
     while True:
         state, tasks, seq = RunState(), dict[str, TaskState](), 0
@@ -277,6 +308,8 @@ def _append_command(journal: Journal, run_id: str, *commands: Any, steps: Finish
             if isinstance(stored.event, TaskEvent):
                 key = stored.event.step.key
                 tasks[key] = evolve_task(tasks.get(key), stored.event)
+        if owner != ANYBODY and state.owner != owner:
+            raise InvalidTransition("Somebody else holds the run by now.")
         records = []
         for command in commands:
             event = decide_run(state, command)
@@ -291,17 +324,28 @@ def _append_command(journal: Journal, run_id: str, *commands: Any, steps: Finish
             continue
 
 
-def _end_cancelled(journal: Journal, run_id: str, reason: str | None) -> None:
-    """Record the end of a run nobody executes, fencing off whoever did, and of its subflows first."""
+def end_family(journal: Journal, run_id: str, kind: StateType, message: str, *, owner: str | None = ANYBODY) -> None:
+    """Record the end of a run nobody executes, fencing off whoever did; of its steps, and of its subflows first.
+
+    Args:
+        journal: where the run lives.
+        run_id: the run.
+        kind: Cancelled or Crashed.
+        message: why.
+        owner: who must hold the run for this to be done.
+
+    Raises:
+        InvalidTransition: it has ended, or somebody else holds it by now.
+    """
     for child in journal.runs(RunFilter(parent_id=run_id, limit=10_000)):
         if not child.ended:
-            _end_cancelled(journal, child.id, reason)
+            with contextlib.suppress(InvalidTransition):
+                end_family(journal, child.id, kind, message)
     run = journal.run(run_id)
-    message = reason or "The run was cancelled; its process had to be killed or was gone."
-    finish = Finish(now_us(), StateType.CANCELLED, None, message)
-    commands = [Resume(now_us(), "canceller", now_us()), finish] if run is not None and run.attempt else [finish]
-    with contextlib.suppress(InvalidTransition):
-        _append_command(journal, run_id, *commands, steps=finish)
+    finish = Finish(now_us(), kind, None, message)
+    begun = run is not None and run.attempt > 0
+    commands = [Resume(now_us(), "recovery", now_us()), finish] if begun else [finish]
+    append_command(journal, run_id, *commands, steps=finish, owner=owner)
 
 
 def delete(journal: Journal, run_id: str) -> int:
@@ -314,6 +358,12 @@ def delete(journal: Journal, run_id: str) -> int:
     if not run.ended and not run.lost(now_us()) and run.owner is not None:
         raise InvalidTransition(
             f"Run {run.name} is being executed.", hint=f"stop it first: penstock runs cancel {run.id}"
+        )
+    root = _root_of_waiting(journal, run)
+    if root is not None:
+        raise InvalidTransition(
+            f"Run {run.name} is a part of run {root.name}, which waits.",
+            hint=f"delete that: penstock runs delete {root.id}",
         )
     family, queue = [], [run.id]
     while queue:

@@ -14,7 +14,7 @@ from typing import Any
 
 from penstock.core.decisions import TaskState, ended_as, evolve_task
 from penstock.core.errors import RecordedError, ReplayDiverged
-from penstock.core.events import ErrorInfo, RunRetrying, Saved, Step, Stored, TaskEvent, TaskRetrying
+from penstock.core.events import ArtifactSaved, ErrorInfo, RunRetrying, Saved, Step, Stored, TaskEvent, TaskRetrying
 from penstock.core.ports import ResultStore
 from penstock.core.states import NO_DATA, State, StateType
 
@@ -27,15 +27,21 @@ class Remembered:
     Attributes:
         earlier: it was recorded in an earlier attempt of the flow. It does not bind this attempt, which may take
             another way; it is given back only to a call with the same arguments.
+        settled: what the transaction around it decided (commit or rollback), if it has.
+        decider: that transaction.
+        opened: of a transaction with a key: the record that says whether there was a value under it.
     """
 
-    __slots__ = ("earlier", "generation", "state", "stored")
+    __slots__ = ("decider", "earlier", "generation", "opened", "settled", "state", "stored")
 
     def __init__(self, stored: Stored, state: TaskState, generation: int) -> None:
         self.stored = stored
         self.state = state
         self.generation = generation
         self.earlier = False
+        self.settled: str | None = None
+        self.decider = ""
+        self.opened: Stored | None = None
 
 
 class Replay:
@@ -44,14 +50,26 @@ class Replay:
     Attributes:
         strict: a call that does not fit the record is an error.
         diverged: that error, once there was one.
+        calls: how many calls of the flow itself are on record, in its latest attempt.
     """
 
     def __init__(self, strict: bool) -> None:
         self.diverged: ReplayDiverged | None = None
         self.strict = strict
+        self.calls = 0
         self.steps: dict[str, Remembered] = {}
         self._places: dict[tuple[str | None, int], str] = {}
         self._visited: set[str] = set()
+        self._artifacts: list[tuple[ArtifactSaved, bytes | None]] = []
+
+    def made(self, wanted: ArtifactSaved, data: bytes) -> str | None:
+        """The id of such an artifact that was recorded at this place; each is found once."""
+        for place, (event, content) in enumerate(self._artifacts):
+            same = (event.step, event.kind, event.key, event.description, content)
+            if same == (wanted.step, wanted.kind, wanted.key, wanted.description, data):
+                del self._artifacts[place]
+                return event.id
+        return None
 
     def take(self, stored: Stored) -> None:
         """Take in one record, in order."""
@@ -60,15 +78,44 @@ class Replay:
             for remembered in self.steps.values():
                 remembered.earlier = True
             self._places.clear()
+            self.calls = 0
+            self._artifacts.clear()
+        if isinstance(event, ArtifactSaved) and all(event.id != made.id for made, _ in self._artifacts):
+            self._artifacts.append((event, stored.data))
         if not isinstance(event, TaskEvent):
             return
+        if event.step.parent is None:
+            self.calls = max(self.calls, event.step.ordinal)
         base, generation = plain_key(event.step.key), split_key(event.step.key)[1]
         if isinstance(event, TaskRetrying):
             self._set_aside(event.step.key)
         before = self.steps.get(base)
-        state = evolve_task(before.state if before and before.generation == generation else None, event)
-        self.steps[base] = Remembered(stored, state, generation)
-        self._places[(event.step.parent, event.step.ordinal)] = base
+        same = before is not None and before.generation == generation
+        state = evolve_task(before.state if before is not None and same else None, event)
+        known = self.steps[base] = Remembered(stored, state, generation)
+        if before is not None and same:
+            known.opened = before.opened
+        if event.step.ordinal:
+            self._places[(event.step.parent, event.step.ordinal)] = base
+        if event.stored == "TransactionDecided":
+            decided: Any = event
+            if decided.verdict in ("found", "open"):
+                known.opened = stored
+            self._settle(base, decided.steps, "commit")
+            self._settle(base, decided.undone, "rollback")
+
+    def _settle(self, decider: str, steps: Iterable[str], verdict: str) -> None:
+        """A transaction around these steps, and all they have called, was decided."""
+        for step in map(plain_key, steps):
+            prefix = f"{step}/"
+            for key, remembered in self.steps.items():
+                if key == step or key.startswith(prefix):
+                    remembered.settled, remembered.decider = verdict, decider
+
+    def visit(self, key: str) -> Remembered | None:
+        """What is on record under this key; the flow has come to it."""
+        self._visited.add(plain_key(key))
+        return self.steps.get(plain_key(key))
 
     def _set_aside(self, outer: str) -> None:
         """The step is attempted again: what its last attempt called does not bind the next one."""

@@ -19,7 +19,10 @@ class _FlowRun:
         scope = current_scope.get()
         if scope is None or scope.live.info is None or scope.live.alone:
             return _fresh(name)
-        return getattr(scope.live.info, _FLOW_FACTS[name], _fresh(name))
+        info = scope.live.info
+        if name == "scheduled_start_time":
+            return getattr(info, name, getattr(info, "start_time", None))
+        return getattr(info, _FLOW_FACTS[name], _fresh(name))
 
     def __dir__(self) -> list[str]:
         return list(_FLOW_FACTS)
@@ -42,13 +45,26 @@ class _TaskRun:
 
 
 class _Deployment:
-    """There is no deployment in a run of this process."""
+    """Facts about the deployment whose run this code is in; all are None where there is none."""
 
-    id = None
-    name = None
-    version = None
     flow_id = None
     parameters: ClassVar[dict[str, Any]] = {}
+
+    @property
+    def name(self) -> str | None:
+        """The deployment's name."""
+        scope = current_scope.get()
+        found: str | None = scope.live.facts.get("deployment") if scope is not None else None
+        return found
+
+    id = name
+
+    @property
+    def version(self) -> str | None:
+        """The version the run was made with."""
+        scope = current_scope.get()
+        found: str | None = scope.live.flow.version if scope is not None and self.name is not None else None
+        return found
 
 
 _FLOW_FACTS = {
@@ -61,7 +77,10 @@ _FLOW_FACTS = {
     "run_count": "run_count",
     "parent_flow_run_id": "parent_flow_run_id",
     "root_flow_run_id": "root_flow_run_id",
-    "scheduled_start_time": "start_time",
+    "scheduled_start_time": "scheduled_start_time",
+    "partition": "partition",
+    "data_interval_start": "data_interval_start",
+    "data_interval_end": "data_interval_end",
     "start_time": "start_time",
 }
 _TASK_FACTS = ("id", "name", "task_name", "parameters", "tags", "run_count", "key", "start_time")

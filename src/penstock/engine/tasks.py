@@ -7,22 +7,22 @@ from typing import Any
 
 from penstock.authoring.futures import PenstockFuture
 from penstock.authoring.naming import render_name
-from penstock.core.context import Scope, current_scope, current_tags
+from penstock.core.context import Scope, current_scope, current_tags, current_transaction
 from penstock.core.decisions import Finish, Retry, TaskState, decide_task
 from penstock.core.errors import (
     Interruption,
-    JournalError,
     ParameterBindError,
     ReplayDiverged,
-    ResultNotSaved,
     TaskTimedOut,
     UpstreamFailed,
     WrongProcess,
 )
-from penstock.core.events import ErrorInfo, Saved, Step, now_us
+from penstock.core.events import Step, now_us
+from penstock.core.extras import LateModule
 from penstock.core.retry import delay_before
-from penstock.core.states import NO_DATA, State, StateType
+from penstock.core.states import State, StateType
 from penstock.engine.arguments import needs_a_look, resolved
+from penstock.engine.ends import finish_step
 from penstock.engine.failures import error_info, is_timeout, text_of, type_name
 from penstock.engine.fingerprints import fingerprints
 from penstock.engine.hooks import HookCall, run_hooks
@@ -30,15 +30,19 @@ from penstock.engine.live import LiveRun, TaskRun
 from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path, what_ended
 from penstock.engine.replay import Replay, state_of
+from penstock.engine.signals import behind
 from penstock.engine.waits import Call, Commit, Sleep
 
 _COMPLETED, _FAILED = StateType.COMPLETED, StateType.FAILED
+_around: Any = LateModule("penstock.engine.transactions.around")
+_joining: Any = LateModule("penstock.engine.transactions.joining")
+_tag_limits: Any = LateModule("penstock.engine.limits.tags")
 
 
 class StepCall:
     """One call of a task: its number is drawn when the call is made, so that concurrency cannot change it."""
 
-    __slots__ = ("args", "invoke", "kwargs", "live", "scope", "step", "tags", "task", "wait_for")
+    __slots__ = ("args", "future", "invoke", "kwargs", "live", "scope", "step", "tags", "task", "wait_for")
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class StepCall:
         self.kwargs = kwargs
         self.wait_for = wait_for
         self.invoke: Any = None
+        self.future: PenstockFuture[Any] | None = None
         around = current_tags.get()
         self.tags = tuple(sorted(task.tags | around)) if around else task.sorted_tags
         inputs = fingerprints(task.positional, args, kwargs) if args or kwargs else {}
@@ -70,6 +75,10 @@ class StepCall:
     def id(self) -> str:
         """Id of the task run; also the idempotency key to hand to outside systems."""
         return f"{self.live.id}/{self.step.key}"
+
+    def abandoned(self) -> bool:
+        """Nobody waits for it any more: what called it has ended, or its own end was recorded by the run."""
+        return self.scope.closed or (self.future is not None and self.future.done())
 
 
 def recorded_state(call: StepCall) -> State | TaskState | None:
@@ -88,7 +97,8 @@ def recorded_state(call: StepCall) -> State | TaskState | None:
     if not found.state.ended:
         key = found.state.step.key
         return TaskState(_with_key(call.step, key), attempt=found.state.attempt)
-    if found.earlier and (found.state.type is not _COMPLETED or found.state.step.inputs != call.step.inputs):
+    changed = found.state.type is not _COMPLETED or found.state.step.inputs != call.step.inputs
+    if found.earlier and (changed or found.settled == "rollback"):
         return TaskState(_with_key(call.step, f"{call.step.key}~{found.generation + 1}"))
     return state_of(found.stored, live.results)
 
@@ -103,8 +113,13 @@ def run_task(call: StepCall) -> Path[State]:
     if live.interrupted.is_set():
         live.check_interrupted()
     known = recorded_state(call) if live.replay is not None else None
+    transaction = current_transaction.get()
     if isinstance(known, State):
+        if transaction is not None or call.task.on_commit_hooks:
+            yield from _around.rejoin(call, known)
         return known
+    if transaction is not None:
+        _around.check_open(transaction)
     state = known if known is not None else TaskState(call.step)
     args, kwargs = call.args, call.kwargs
     if call.wait_for is not None or needs_a_look(args, kwargs):
@@ -133,12 +148,18 @@ def _named(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: dict
 def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Path[State]:
     live, task = call.live, call.task
     scope = Scope(live, state.step.key)
+    limited: Any = None
+    ended = False
+    if task.caching is not None or task.on_commit_hooks or task.on_rollback_hooks or current_transaction.get():
+        scope.around = _around.Around(call, scope)
     token = current_scope.set(scope)
     try:
         if task.task_run_name is not None:
             scope.info = (call, state, now_us(), args, kwargs)
             state = _named(call, state, args, kwargs)
         while True:
+            if call.tags:
+                limited = yield from _tag_limits.admission(call)
             started = now_us()
             state = live.recorder.begin(state, started)
             scope.info = (call, state, started, args, kwargs)
@@ -147,7 +168,8 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
                     task.on_running_hooks, task, info_of(call, state), _running(state.attempt), live.flow.log_prints
                 )
             try:
-                value = yield _call_of(call, args, kwargs)
+                wait = _call_of(call, args, kwargs)
+                value = (yield wait) if scope.around is None else (yield from scope.around.called(wait))
             except Exception as error:
                 if live.recorder.fault is not None or isinstance(error, ReplayDiverged):
                     raise
@@ -160,16 +182,28 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
                 yield from _unwind(call, state, error, started)
                 raise
             else:
-                outcome = _state_of_value(value)
-            if outcome.type is not _FAILED or state.attempt > task.retries or live.interrupted.is_set():
+                outcome = state_of_value(value) if scope.around is None else scope.around.outcome_of(value)
+            if scope.joined is not None:
+                outcome, ended = yield from _joining.settled(call, scope, state, outcome, started)
+            if limited is not None:
+                yield from limited.end()
+                limited = None
+            if ended or outcome.type is not _FAILED or state.attempt > task.retries or live.interrupted.is_set():
                 break
             if task.retry_condition_fn is not None and not (yield from _wants_retry(call, state, outcome)):
                 break
             delay = delay_before(state.attempt, task.retry_delay_seconds, task.retry_jitter_factor)
             state = yield from _retry(call, scope, state, outcome, delay)
             scope.reset()
-        outcome = yield from finish_step(call, state, outcome, started)
+        if not ended:
+            outcome = yield from finish_step(call, state, outcome, started, scope=scope)
     finally:
+        if limited is not None:
+            limited.drop()
+        if scope.around is not None:
+            scope.around.drop()
+        if scope.joined is not None:
+            scope.joined.undo()
         scope.closed = True
         current_scope.reset(token)
     hooks = task.on_completion_hooks if outcome.type is _COMPLETED else task.on_failure_hooks
@@ -188,7 +222,8 @@ def _call_of(call: StepCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> C
     return Call(fn, args, kwargs, seconds, late, call.invoke)
 
 
-def _state_of_value(value: Any) -> State:
+def state_of_value(value: Any) -> State:
+    """The state that a task's return value stands for."""
     if type(value) is PenstockFuture:
         value.wait()
         value = value.state
@@ -259,50 +294,10 @@ def _retry(call: StepCall, call_scope: Scope, state: TaskState, outcome: State, 
     return state
 
 
-def outcome_record(
-    call: StepCall, state: TaskState, outcome: State
-) -> tuple[Saved | None, ErrorInfo | None, bytes | None]:
-    """What is recorded of a step's outcome: the saved value, or the exception, and their bytes."""
-    value = outcome._data
-    if isinstance(value, BaseException):
-        info, data = error_info(value)
-        return None, info, data
-    if value is NO_DATA and outcome.type is not _COMPLETED:
-        return None, None, None
-    try:
-        saved, data = call.live.results.save(None if value is NO_DATA else value)
-    except JournalError as fault:
-        call.live.recorder.fail(fault)
-        raise
-    except ResultNotSaved as problem:
-        engine_logger().warning(
-            "%s: %s If this run is resumed, it cannot go past this step.", state.step.key, problem.message
-        )
-        return Saved("none"), None, None
-    return saved, None, data
-
-
-def finish_step(
-    call: StepCall, state: TaskState, outcome: State, started: int, child: str | None = None
-) -> Path[State]:
-    """Record the end of a step. Only then may anybody see its outcome."""
-    live = call.live
-    result, error, data = outcome_record(call, state, outcome)
-    at = now_us()
-    outcome.timestamp = at / 1_000_000
-    name = outcome.name if outcome.name != outcome.type.word else None
-    command = Finish(at, outcome.type, name, outcome.message, result, error, started, child, outcome._returned)
-    if live.remote:
-        yield Commit(True, live.recorder.finish, state, command, data)
-    else:
-        live.recorder.finish(state, command, data)
-    return outcome.recorded()
-
-
 def _unwind(call: StepCall, state: TaskState, error: BaseException, started: int) -> Path[None]:
     """A step that something stronger than an exception ended: on record if the journal still takes it."""
     live = call.live
-    error = what_ended(error)
+    error = behind(what_ended(error), live.root)
     interruption = live.root.interruption
     stopped = isinstance(error, Interruption) or interruption is not None or type(error).__name__ == "CancelledError"
     kind = StateType.CANCELLED if stopped else StateType.CRASHED

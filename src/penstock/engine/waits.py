@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
-from penstock.engine.deadlines import call_within
+from penstock.authoring.futures import Latch
+from penstock.core.clock import Clock, clock
+from penstock.engine.deadlines import Limit, call_within, limited
 from penstock.engine.outcome import Wait
 from penstock.engine.places import call_user_code
+from penstock.engine.signals import awaiting, exposed, noted, raise_noted
 
 
 class Call(Wait):
@@ -45,6 +50,7 @@ class Call(Wait):
             return call_user_code(self.fn, self.args, self.kwargs)
         return call_within(self.seconds, self.late, self.fn, *self.args, **self.kwargs)
 
+    @awaiting
     async def pause(self) -> Any:
         """Awaited on this loop."""
         import asyncio
@@ -54,7 +60,8 @@ class Call(Wait):
         timer = asyncio.timeout(self.seconds)
         try:
             async with timer:
-                value = await self.fn(*self.args, **self.kwargs)
+                with limited(_on_loop(self.seconds, timer)):
+                    value = await self.fn(*self.args, **self.kwargs)
         except TimeoutError:
             if timer.expired():
                 raise self.late from None
@@ -64,24 +71,48 @@ class Call(Wait):
         return value
 
 
+def _on_loop(seconds: float, timer: Any) -> Limit:
+    """The limit that a timer of the running loop keeps."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+
+    def reschedule() -> None:
+        with suppress(RuntimeError):  # the code has ended
+            timer.reschedule(None if limit.deadline == math.inf else loop.time() + limit.left)
+
+    def changed() -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(reschedule)
+
+    limit = Limit(seconds, None, changed)
+    return limit
+
+
 class Sleep(Wait):
     """Wait some seconds, or until the run is interrupted."""
 
     __slots__ = ("interrupted", "seconds")
 
-    def __init__(self, seconds: float, interrupted: threading.Event) -> None:
+    def __init__(self, seconds: float, interrupted: Latch) -> None:
         self.seconds = seconds
         self.interrupted = interrupted
 
+    @exposed
     def block(self) -> None:
         """Sleep in this thread."""
-        self.interrupted.wait(self.seconds)
+        if noted:
+            raise_noted()
+        interrupted: Any = self.interrupted
+        clock().wait(interrupted, self.seconds)
 
     async def pause(self) -> None:
         """Sleep on the loop, looking up now and then."""
         import asyncio
         import time
 
+        if type(clock()) is not Clock:  # a clock of a test, on which waiting takes no time
+            return self.block()
         end = time.monotonic() + self.seconds
         while not self.interrupted.is_set() and (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(left, 0.2))
@@ -95,8 +126,11 @@ class Futures(Wait):
     def __init__(self, futures: Iterable[Any]) -> None:
         self.futures = futures
 
+    @exposed
     def block(self) -> None:
-        """Block this thread (a worker helps out meanwhile)."""
+        """Block this thread (a worker gives up its place meanwhile)."""
+        if noted:
+            raise_noted()
         for future in self.futures:
             future.wait()
 
@@ -121,9 +155,18 @@ class Commit(Wait):
         return self.write(*self.args)
 
     async def pause(self) -> Any:
-        """Commit on another thread if it takes long."""
+        """Commit on another thread if it takes long. It is awaited even by who is cancelled: nobody may be in doubt."""
         if not self.remote:
             return self.write(*self.args)
         import asyncio
 
-        return await asyncio.to_thread(self.write, *self.args)
+        writing = asyncio.get_running_loop().run_in_executor(None, copy_context().run, self.write, *self.args)
+        cancelled = None
+        while not writing.done():
+            try:
+                await asyncio.wait([writing])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None and writing.exception() is None:
+            raise cancelled
+        return writing.result()

@@ -15,6 +15,7 @@ import os
 import pickle
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _SCALARS = frozenset({int, str, bool, type(None)})
 _WALK_LIMIT = 100_000
+_YOUNG_SECONDS = 3600
+_ASIDE = ".aside"
 SAFE_SERIALIZERS = frozenset({"json"})
 """What a server may load: these cannot run code."""
 
@@ -64,12 +67,22 @@ class FileResultStore(ResultStore):
         folder: made when first needed.
         inline_bytes: larger values go to the folder.
         sync: fsync files before they are referred to (durability = "full").
+        journal: tells which journal refers to the files. Where several use one folder, nothing in it is ever removed.
     """
 
-    def __init__(self, folder: Path, *, inline_bytes: int = 16_384, sync: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        inline_bytes: int = 16_384,
+        sync: bool = False,
+        journal: Callable[[], str] | None = None,
+    ) -> None:
         self.folder = folder
         self.inline_bytes = inline_bytes
         self.sync = sync
+        self._journal = journal
+        self._marked = journal is None
 
     def save(self, value: Any) -> tuple[Saved, bytes | None]:
         """See `ResultStore.save`."""
@@ -104,6 +117,12 @@ class FileResultStore(ResultStore):
                 hint="the classes it is made of must be importable as they were when it was recorded",
             ) from error
 
+    def renew(self, saved: Saved) -> bool:
+        """See `ResultStore.renew`."""
+        if saved.ref is None:
+            return saved.serializer != "none"
+        return self._is_there(self._path(saved.ref), saved.size)
+
     def _serialize(self, value: Any) -> tuple[str, bytes]:
         if value is None:
             return "json", b"null"
@@ -137,6 +156,8 @@ class FileResultStore(ResultStore):
     def _write(self, data: bytes) -> str:
         ref = hashlib.blake2b(data, digest_size=20).hexdigest()
         path = self._path(ref)
+        if not self._marked:
+            self._mark()
         if self._is_there(path, len(data)):
             return ref
         aside = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.part")
@@ -158,6 +179,26 @@ class FileResultStore(ResultStore):
             raise JournalReadOnly(f"A result cannot be written to {self.folder}: {error.strerror}.") from error
         return ref
 
+    def _mark(self) -> None:
+        """Leave a note of the journal whose files are here."""
+        assert self._journal is not None
+        mark = self._users / self._journal()
+        with suppress(OSError):  # what is wrong with the folder, the file itself will tell
+            if not mark.exists():
+                mark.parent.mkdir(parents=True, exist_ok=True)
+                mark.touch()
+            self._marked = True
+
+    @property
+    def _users(self) -> Path:
+        """Notes of whose files are in the folder."""
+        return self.folder.with_name(f"{self.folder.name}.journals")
+
+    def shared(self) -> bool:
+        """See `ResultStore.shared`."""
+        mine = self._journal() if self._journal is not None else None
+        return any(mark.name != mine for mark in self._users.glob("*"))
+
     @staticmethod
     def _is_there(path: Path, size: int) -> bool:
         """Whether the content was stored before, whole; then it counts as new again, so that no sweep takes it."""
@@ -166,8 +207,12 @@ class FileResultStore(ResultStore):
                 return False
         except OSError:
             return False
-        with suppress(OSError):
+        try:
             os.utime(path)
+        except FileNotFoundError:  # a sweep has just taken it
+            return False
+        except OSError:
+            pass
         return True
 
     def _read(self, ref: str) -> bytes:
@@ -179,23 +224,49 @@ class FileResultStore(ResultStore):
                 hint="results live beside the journal (PENSTOCK_HOME/results); bring that folder along",
             ) from error
         if hashlib.blake2b(data, digest_size=20).hexdigest() != ref:
+            with suppress(OSError):  # out of the way of who saves the same content again
+                os.replace(self._path(ref), self._path(f"{ref}.damaged"))
             raise ResultUnavailable(
                 f"The result file {ref[:12]}... is damaged (its content does not match its name).",
                 hint="fork the run from the step that made it: penstock runs fork ID --from STEP",
             )
         return data
 
-    def sweep(self, used: set[str]) -> int:
-        """Delete files no record refers to (older than an hour, so that none is about to be); returns the count."""
+    def sweep(self, unused: Callable[[Sequence[str]], set[str]], part: range = range(256)) -> int:
+        """See `ResultStore.sweep`. What a crash has left half written goes too."""
         removed = 0
-        for path in self.folder.glob("??/*"):
-            if path.parent.name + path.name.split(".")[0] in used and not path.name.endswith(".part"):
-                continue
-            with suppress(FileNotFoundError):  # another sweep took it
-                if time.time() - path.stat().st_mtime > 3600:
-                    path.unlink()
-                    removed += 1
+        for number in part if not self.shared() else ():
+            files: dict[str, list[Path]] = {}
+            for path in (self.folder / f"{number:02x}").glob("*"):
+                whole = not path.name.endswith((".part", _ASIDE))
+                files.setdefault(path.parent.name + path.name.split(".")[0] if whole else "", []).append(path)
+            loose = {"", *unused([ref for ref in files if ref])} & files.keys()
+            removed += sum(_take_away(path) for ref in loose for path in files[ref])
         return removed
+
+    def remove(self, refs: Iterable[str]) -> int:
+        """See `ResultStore.remove`."""
+        return sum(_take_away(self._path(ref)) for ref in refs) if not self.shared() else 0
+
+
+def _take_away(path: Path) -> bool:
+    """Delete a file unless it is young.
+
+    Somebody may find the content stored, and count on it, while it is looked at here. So it is taken aside first: after
+    that nobody finds it, and whoever found it before has made it young.
+    """
+    aside = path.with_name(f"{path.name}{_ASIDE}")
+    try:
+        if time.time() - path.stat().st_mtime <= _YOUNG_SECONDS:
+            return False
+        os.rename(path, aside)
+        if time.time() - aside.stat().st_mtime <= _YOUNG_SECONDS:
+            os.rename(aside, path)
+            return False
+        aside.unlink()
+    except FileNotFoundError:  # another sweep took it
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

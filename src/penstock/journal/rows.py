@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
-from penstock.core.events import Event, UnknownEvent
+from penstock.core.events import Event, Saved, UnknownEvent, Waiting
 from penstock.core.model import Run, TaskRun
 
 _dict = msgspec.json.Decoder(dict[str, Any]).decode
+_waiting = msgspec.json.Decoder(Waiting).decode
+_saved = msgspec.json.Decoder(Saved).decode
 _tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -20,6 +22,8 @@ def run_of(row: Mapping[str, Any]) -> Run:
     values["parameters"] = _dict(values["parameters"])
     values["tags"] = _tags(values["tags"])
     values["cancel_requested"] = bool(values["cancel_requested"])
+    if values["waiting"] is not None:
+        values["waiting"] = _waiting(values["waiting"])
     return Run(**values)
 
 
@@ -30,6 +34,11 @@ def task_run_of(row: Mapping[str, Any]) -> TaskRun:
     return TaskRun(**values)
 
 
+def saved_of(text: str) -> Saved:
+    """Where a value is, as it is written in a column."""
+    return _saved(text)
+
+
 def result_refs(event: Event) -> Iterator[str]:
     """References into the result store that an event holds, also one from a newer Penstock."""
     if isinstance(event, UnknownEvent):
@@ -38,6 +47,9 @@ def result_refs(event: Event) -> Iterator[str]:
         saved = getattr(event, field, None)
         if saved is not None and saved.ref:
             yield saved.ref
+    staged = getattr(event, "staged", None)
+    if staged is not None and staged.values is not None and staged.values.ref:
+        yield staged.values.ref
 
 
 def _refs_in(value: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Identity,
     Index,
     Integer,
@@ -38,11 +39,16 @@ def _needed(name: str, kind: Any, *more: Any, **options: Any) -> Column[Any]:
     return Column(name, kind, *more, nullable=False, **options)
 
 
+def _where(condition: Any) -> dict[str, Any]:
+    """A partial index, in both dialects."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
 events = Table(
     "events",
     metadata,
     _needed("position", _Row, autoincrement=False),
-    _needed("run_id", _Key),
+    _needed("stream", _Key),
     _needed("seq", BigInteger()),
     _needed("type", Text()),
     _needed("version", Integer()),
@@ -50,7 +56,7 @@ events = Table(
     _needed("body", _Body),
     Column("data", LargeBinary()),
     PrimaryKeyConstraint("position", name="pk_events"),
-    UniqueConstraint("run_id", "seq", name="uq_events_run_id_seq"),
+    UniqueConstraint("stream", "seq", name="uq_events_run_id_seq"),
 )
 
 runs = Table(
@@ -79,13 +85,35 @@ runs = Table(
     Column("owner", Text()),
     Column("lease_until", BigInteger()),
     _needed("cancel_requested", Boolean()),
+    Column("deployment", _Key),
+    Column("pool", _Key),
+    Column("queue", _Key),
+    _needed("priority", Integer(), server_default="0"),
+    Column("due_at", BigInteger()),
+    Column("scheduled_at", BigInteger()),
+    Column("partition", Text()),
+    Column("interval_start", BigInteger()),
+    Column("interval_end", BigInteger()),
+    _needed("crashes", Integer(), server_default="0"),
+    Column("waiting", Text()),
+    Column("cause", Text()),
     PrimaryKeyConstraint("id", name="pk_runs"),
 )
-Index("ix_runs_state", runs.c.state, runs.c.id)
-Index("ix_runs_flow", runs.c.flow, runs.c.id)
-Index("ix_runs_parent", runs.c.parent_id, runs.c.id)
-Index("ix_runs_parent_flow", runs.c.parent_id, runs.c.flow, runs.c.id)
-Index("ix_runs_name", runs.c.name)
+_root, _below = runs.c.parent_id.is_(None), runs.c.parent_id.is_not(None)
+Index("ix_runs_roots", runs.c.id, **_where(_root))
+Index("ix_runs_state", runs.c.state, runs.c.id, **_where(_root))
+Index("ix_runs_state_below", runs.c.state, runs.c.id, **_where(_below))
+Index("ix_runs_flow", runs.c.flow, runs.c.id, **_where(_root))
+Index("ix_runs_flow_below", runs.c.flow, runs.c.id, **_where(_below))
+Index("ix_runs_parent", runs.c.parent_id, runs.c.id, **_where(_below))
+Index("ix_runs_name", runs.c.name, runs.c.id)
+Index("ix_runs_deployment", runs.c.deployment, runs.c.id, **_where(runs.c.deployment.is_not(None)))
+Index(
+    "ix_runs_due",
+    *(runs.c.pool, runs.c.queue, runs.c.priority, runs.c.due_at, runs.c.id),
+    **_where(runs.c.due_at.is_not(None) & runs.c.owner.is_(None)),
+)
+Index("ix_runs_held", runs.c.pool, runs.c.lease_until, **_where(runs.c.owner.is_not(None)))
 
 task_runs = Table(
     "task_runs",
@@ -128,4 +156,204 @@ cursors = Table(
     _needed("name", _Key),
     _needed("position", BigInteger()),
     PrimaryKeyConstraint("name", name="pk_cursors"),
+)
+
+terms = Table(
+    "terms",
+    metadata,
+    _needed("term", _Key),
+    _needed("run_id", _Key),
+    PrimaryKeyConstraint("term", "run_id", name="pk_terms"),
+    sqlite_with_rowid=False,
+)
+Index("ix_terms_run", terms.c.run_id, terms.c.term)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    _needed("name", _Key),
+    _needed("flow", Text()),
+    _needed("spec", Text()),
+    _needed("pool", Text()),
+    _needed("queue", Text()),
+    Column("concurrency", Integer()),
+    _needed("paused", Boolean()),
+    _needed("updated_at", BigInteger()),
+    PrimaryKeyConstraint("name", name="pk_deployments"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    _needed("deployment", _Key),
+    _needed("name", _Key),
+    _needed("spec", Text()),
+    _needed("paused", Boolean()),
+    Column("fired_until", BigInteger()),
+    Column("next_due", BigInteger()),
+    PrimaryKeyConstraint("deployment", "name", name="pk_schedules"),
+)
+Index("ix_schedules_due", schedules.c.next_due, **_where(schedules.c.next_due.is_not(None)))
+
+pools = Table(
+    "pools",
+    metadata,
+    _needed("name", _Key),
+    Column("slots", Integer()),
+    _needed("paused", Boolean()),
+    Column("description", Text()),
+    PrimaryKeyConstraint("name", name="pk_pools"),
+)
+
+queues = Table(
+    "queues",
+    metadata,
+    _needed("pool", _Key),
+    _needed("name", _Key),
+    _needed("priority", Integer()),
+    Column("slots", Integer()),
+    _needed("paused", Boolean()),
+    PrimaryKeyConstraint("pool", "name", name="pk_queues"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    _needed("id", _Key),
+    _needed("pool", _Key),
+    _needed("queues", Text()),
+    _needed("slots", Integer()),
+    _needed("running", Integer()),
+    _needed("state", Text()),
+    _needed("started_at", BigInteger()),
+    _needed("seen_at", BigInteger()),
+    PrimaryKeyConstraint("id", name="pk_workers"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    _needed("name", _Key),
+    _needed("owner", Text()),
+    _needed("until", BigInteger()),
+    PrimaryKeyConstraint("name", name="pk_leases"),
+)
+
+limits = Table(
+    "limits",
+    metadata,
+    _needed("name", _Key),
+    Column("slots", Integer()),
+    Column("per_second", Double()),
+    _needed("burst", Integer()),
+    _needed("declared", Boolean()),
+    _needed("turn", BigInteger(), server_default="0"),
+    PrimaryKeyConstraint("name", name="pk_limits"),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    _needed("id", _Row, Identity()),
+    _needed("limit_name", _Key),
+    _needed("run_id", _Key),
+    _needed("owner", Text()),
+    Column("step", Text()),
+    _needed("occupy", Integer()),
+    _needed("at", BigInteger()),
+    PrimaryKeyConstraint("id", name="pk_tickets"),
+    sqlite_autoincrement=True,
+)
+Index("ix_tickets_limit", tickets.c.limit_name, tickets.c.id)
+
+cache = Table(
+    "cache",
+    metadata,
+    _needed("key", _Key),
+    _needed("task", _Key),
+    _needed("run_id", _Key),
+    _needed("step", Text()),
+    _needed("created_at", BigInteger()),
+    Column("expires_at", BigInteger()),
+    _needed("saved", Text()),
+    Column("data", LargeBinary()),
+    Column("ref", _Key),
+    PrimaryKeyConstraint("key", name="pk_cache"),
+)
+Index("ix_cache_task", cache.c.task, cache.c.key)
+Index("ix_cache_run", cache.c.run_id)
+Index("ix_cache_ref", cache.c.ref, **_where(cache.c.ref.is_not(None)))
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    _needed("id", _Key),
+    Column("key", _Key),
+    _needed("kind", Text()),
+    _needed("run_id", _Key),
+    Column("step", Text()),
+    Column("description", Text()),
+    _needed("at", BigInteger()),
+    _needed("data", LargeBinary()),
+    PrimaryKeyConstraint("id", name="pk_artifacts"),
+)
+Index("ix_artifacts_key", artifacts.c.key, artifacts.c.id)
+Index("ix_artifacts_run", artifacts.c.run_id, artifacts.c.id)
+
+automations = Table(
+    "automations",
+    metadata,
+    _needed("name", _Key),
+    _needed("spec", Text()),
+    _needed("paused", Boolean()),
+    Column("fired_at", BigInteger()),
+    PrimaryKeyConstraint("name", name="pk_automations"),
+)
+
+automation_groups = Table(
+    "automation_groups",
+    metadata,
+    _needed("automation", _Key),
+    _needed("grp", _Key),
+    _needed("state", Text()),
+    PrimaryKeyConstraint("automation", "grp", name="pk_automation_groups"),
+)
+
+owed_actions = Table(
+    "owed_actions",
+    metadata,
+    _needed("firing", _Key),
+    _needed("action", Integer()),
+    _needed("automation", Text()),
+    _needed("outside", Boolean()),
+    _needed("due_at", BigInteger()),
+    _needed("position", BigInteger()),
+    _needed("attempt", Integer()),
+    _needed("under_way", Boolean()),
+    _needed("content", Text()),
+    PrimaryKeyConstraint("firing", "action", name="pk_owed_actions"),
+)
+Index("ix_owed_actions_due", owed_actions.c.outside, owed_actions.c.due_at)
+
+backfills = Table(
+    "backfills",
+    metadata,
+    _needed("id", _Key),
+    _needed("flow", _Key),
+    _needed("pool", Text()),
+    _needed("slots", Integer()),
+    _needed("partitions", Integer()),
+    _needed("state", Text()),
+    _needed("created_at", BigInteger()),
+    Column("ended_at", BigInteger()),
+    PrimaryKeyConstraint("id", name="pk_backfills"),
+)
+
+partitions = Table(
+    "partitions",
+    metadata,
+    _needed("flow", _Key),
+    _needed("partition", _Key),
+    _needed("at", BigInteger()),
+    PrimaryKeyConstraint("flow", "partition", name="pk_partitions"),
 )

@@ -4,7 +4,7 @@ CREATE TABLE alembic_version (
 );
 CREATE TABLE events (
   position INTEGER NOT NULL,
-  run_id TEXT NOT NULL,
+  stream TEXT NOT NULL,
   seq BIGINT NOT NULL,
   type TEXT NOT NULL,
   version INTEGER NOT NULL,
@@ -12,7 +12,7 @@ CREATE TABLE events (
   body BLOB NOT NULL,
   data BLOB,
   CONSTRAINT pk_events PRIMARY KEY (position),
-  CONSTRAINT uq_events_run_id_seq UNIQUE (run_id, seq)
+  CONSTRAINT uq_events_run_id_seq UNIQUE (stream, seq)
 );
 CREATE TABLE runs (
   id TEXT NOT NULL,
@@ -37,14 +37,9 @@ CREATE TABLE runs (
   ended_at BIGINT,
   owner TEXT,
   lease_until BIGINT,
-  cancel_requested BOOLEAN NOT NULL,
+  cancel_requested BOOLEAN NOT NULL, deployment TEXT, pool TEXT, queue TEXT, priority INTEGER DEFAULT '0' NOT NULL, due_at BIGINT, scheduled_at BIGINT, partition TEXT, interval_start BIGINT, interval_end BIGINT, crashes INTEGER DEFAULT '0' NOT NULL, waiting TEXT, cause TEXT,
   CONSTRAINT pk_runs PRIMARY KEY (id)
 );
-CREATE INDEX ix_runs_state ON runs (state, id);
-CREATE INDEX ix_runs_flow ON runs (flow, id);
-CREATE INDEX ix_runs_parent ON runs (parent_id, id);
-CREATE INDEX ix_runs_parent_flow ON runs (parent_id, flow, id);
-CREATE INDEX ix_runs_name ON runs (name);
 CREATE TABLE task_runs (
   run_id TEXT NOT NULL,
   "key" TEXT NOT NULL,
@@ -77,4 +72,163 @@ CREATE TABLE cursors (
   name TEXT NOT NULL,
   position BIGINT NOT NULL,
   CONSTRAINT pk_cursors PRIMARY KEY (name)
+);
+CREATE INDEX ix_runs_deployment ON runs (deployment, id) WHERE deployment IS NOT NULL;
+CREATE INDEX ix_runs_due ON runs (pool, queue, priority, due_at, id) WHERE due_at IS NOT NULL AND owner IS NULL;
+CREATE INDEX ix_runs_held ON runs (pool, lease_until) WHERE owner IS NOT NULL;
+CREATE INDEX ix_runs_roots ON runs (id) WHERE parent_id IS NULL;
+CREATE INDEX ix_runs_state ON runs (state, id) WHERE parent_id IS NULL;
+CREATE INDEX ix_runs_state_below ON runs (state, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX ix_runs_flow ON runs (flow, id) WHERE parent_id IS NULL;
+CREATE INDEX ix_runs_flow_below ON runs (flow, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX ix_runs_parent ON runs (parent_id, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX ix_runs_name ON runs (name, id);
+CREATE TABLE terms (
+  term TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  CONSTRAINT pk_terms PRIMARY KEY (term, run_id)
+) WITHOUT ROWID;
+CREATE INDEX ix_terms_run ON terms (run_id, term);
+CREATE TABLE deployments (
+  name TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  pool TEXT NOT NULL,
+  queue TEXT NOT NULL,
+  concurrency INTEGER,
+  paused BOOLEAN NOT NULL,
+  updated_at BIGINT NOT NULL,
+  CONSTRAINT pk_deployments PRIMARY KEY (name)
+);
+CREATE TABLE schedules (
+  deployment TEXT NOT NULL,
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  paused BOOLEAN NOT NULL,
+  fired_until BIGINT,
+  next_due BIGINT,
+  CONSTRAINT pk_schedules PRIMARY KEY (deployment, name)
+);
+CREATE INDEX ix_schedules_due ON schedules (next_due) WHERE next_due IS NOT NULL;
+CREATE TABLE pools (
+  name TEXT NOT NULL,
+  slots INTEGER,
+  paused BOOLEAN NOT NULL,
+  description TEXT,
+  CONSTRAINT pk_pools PRIMARY KEY (name)
+);
+CREATE TABLE queues (
+  pool TEXT NOT NULL,
+  name TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  slots INTEGER,
+  paused BOOLEAN NOT NULL,
+  CONSTRAINT pk_queues PRIMARY KEY (pool, name)
+);
+CREATE TABLE workers (
+  id TEXT NOT NULL,
+  pool TEXT NOT NULL,
+  queues TEXT NOT NULL,
+  slots INTEGER NOT NULL,
+  running INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  started_at BIGINT NOT NULL,
+  seen_at BIGINT NOT NULL,
+  CONSTRAINT pk_workers PRIMARY KEY (id)
+);
+CREATE TABLE leases (
+  name TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  until BIGINT NOT NULL,
+  CONSTRAINT pk_leases PRIMARY KEY (name)
+);
+CREATE TABLE limits (
+  name TEXT NOT NULL,
+  slots INTEGER,
+  per_second DOUBLE,
+  burst INTEGER NOT NULL,
+  declared BOOLEAN NOT NULL,
+  turn BIGINT DEFAULT '0' NOT NULL,
+  CONSTRAINT pk_limits PRIMARY KEY (name)
+);
+CREATE TABLE tickets (
+  id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  limit_name TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  step TEXT,
+  occupy INTEGER NOT NULL,
+  at BIGINT NOT NULL
+);
+CREATE INDEX ix_tickets_limit ON tickets (limit_name, id);
+CREATE TABLE cache (
+  "key" TEXT NOT NULL,
+  task TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  step TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT,
+  saved TEXT NOT NULL,
+  data BLOB,
+  ref TEXT,
+  CONSTRAINT pk_cache PRIMARY KEY ("key")
+);
+CREATE INDEX ix_cache_task ON cache (task, "key");
+CREATE INDEX ix_cache_run ON cache (run_id);
+CREATE INDEX ix_cache_ref ON cache (ref) WHERE ref IS NOT NULL;
+CREATE TABLE artifacts (
+  id TEXT NOT NULL,
+  "key" TEXT,
+  kind TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  step TEXT,
+  description TEXT,
+  at BIGINT NOT NULL,
+  data BLOB NOT NULL,
+  CONSTRAINT pk_artifacts PRIMARY KEY (id)
+);
+CREATE INDEX ix_artifacts_key ON artifacts ("key", id);
+CREATE INDEX ix_artifacts_run ON artifacts (run_id, id);
+CREATE TABLE automations (
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  paused BOOLEAN NOT NULL,
+  fired_at BIGINT,
+  CONSTRAINT pk_automations PRIMARY KEY (name)
+);
+CREATE TABLE automation_groups (
+  automation TEXT NOT NULL,
+  grp TEXT NOT NULL,
+  state TEXT NOT NULL,
+  CONSTRAINT pk_automation_groups PRIMARY KEY (automation, grp)
+);
+CREATE TABLE owed_actions (
+  firing TEXT NOT NULL,
+  action INTEGER NOT NULL,
+  automation TEXT NOT NULL,
+  outside BOOLEAN NOT NULL,
+  due_at BIGINT NOT NULL,
+  position BIGINT NOT NULL,
+  attempt INTEGER NOT NULL,
+  under_way BOOLEAN NOT NULL,
+  content TEXT NOT NULL,
+  CONSTRAINT pk_owed_actions PRIMARY KEY (firing, action)
+);
+CREATE INDEX ix_owed_actions_due ON owed_actions (outside, due_at);
+CREATE TABLE backfills (
+  id TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  pool TEXT NOT NULL,
+  slots INTEGER NOT NULL,
+  partitions INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  ended_at BIGINT,
+  CONSTRAINT pk_backfills PRIMARY KEY (id)
+);
+CREATE TABLE partitions (
+  flow TEXT NOT NULL,
+  partition TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  CONSTRAINT pk_partitions PRIMARY KEY (flow, partition)
 );

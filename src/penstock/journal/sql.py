@@ -5,40 +5,42 @@ SQL here uses `?` for placeholders; PostgreSQL's journal rewrites them. What wri
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from penstock.core.errors import ConfigurationError
 from penstock.core.events import Stored, decode_event
-from penstock.core.model import FlowSummary, LogLine, Run, RunFilter, TaskRun
-from penstock.core.ports import Journal
-from penstock.journal.projections import RUN_COLUMNS, TASK_COLUMNS
-from penstock.journal.rows import result_refs, run_of, task_run_of
+from penstock.core.model import FlowSummary, LogLine, TaskRun
+from penstock.core.ports import Joined
+from penstock.journal.access import slices
+from penstock.journal.automations import SqlAutomations
+from penstock.journal.plans import SqlPlans
+from penstock.journal.projections import TASK_COLUMNS
+from penstock.journal.retention import SqlRetention
+from penstock.journal.rows import result_refs, saved_of, task_run_of
+from penstock.journal.search import SqlSearch
+from penstock.journal.slots import SqlSlots
 
-EVENT_COLUMNS = "position, run_id, seq, type, version, at, body, data"
-INSERT_EVENT = "INSERT INTO events (run_id, seq, type, version, at, body, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
+EVENT_COLUMNS = "position, stream, seq, type, version, at, body, data"
+INSERT_EVENT = "INSERT INTO events (stream, seq, type, version, at, body, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 INSERT_LOG = "INSERT INTO logs (run_id, key, at, level, logger, message) VALUES (?, ?, ?, ?, ?, ?)"
 CURSOR = "SELECT position FROM cursors WHERE name = ?"
-TABLES = ("runs", "task_runs", "events", "logs", "cursors")
-_RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM runs"
+TABLES = (
+    "runs", "task_runs", "events", "logs", "cursors", "terms", "deployments", "schedules", "pools", "queues", "workers",
+    "leases", "limits", "tickets", "cache", "artifacts", "automations", "automation_groups", "owed_actions",
+    "backfills", "partitions",
+)  # fmt: skip
 _PAGE = 1000
 
 
 def stored_of(row: Sequence[Any]) -> Stored:
     """A row of `events`."""
-    position, run_id, seq, name, version, at, body, data = row
-    return Stored(position, run_id, seq, decode_event(name, version, at, _bytes(body)), data)
+    position, stream, seq, name, version, at, body, data = row
+    return Stored(position, stream, seq, decode_event(name, version, at, _bytes(body)), data)
 
 
 def _bytes(body: str | bytes) -> bytes:
     return body.encode() if isinstance(body, str) else body
-
-
-def _some(items: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
-    """Slices that fit into one statement, with their placeholders."""
-    for start in range(0, len(items), 500):
-        some = items[start : start + 500]
-        yield some, ", ".join("?" * len(some))
 
 
 def log_row(line: LogLine) -> tuple[Any, ...]:
@@ -50,57 +52,84 @@ def move_cursor_sql(name: str, expected: int, position: int) -> tuple[str, Seque
     """The statement that moves a cursor; it changes one row, or none when the cursor was elsewhere."""
     sql = (
         "INSERT INTO cursors (name, position) SELECT CAST(? AS TEXT), CAST(? AS BIGINT) "
-        "WHERE ? = 0 OR EXISTS (SELECT 1 FROM cursors WHERE name = ?) "
+        "WHERE CAST(? AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM cursors WHERE name = ?) "
         "ON CONFLICT (name) DO UPDATE SET position = excluded.position WHERE cursors.position = ?"
     )
     return sql, (name, position, expected, name, expected)
 
 
-class SqlJournal(Journal):
-    """Everything but `append` and `write_logs`, over two primitives."""
+def _of_types(types: Sequence[str]) -> str:
+    return f"AND type IN ({', '.join('?' * len(types))})" if types else ""
 
-    @abstractmethod
-    def _fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Rows of a query, as sequences."""
 
-    @abstractmethod
-    def _write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> list[int]:
-        """Execute in one transaction; the row counts."""
+class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlRetention):
+    """Everything but `append`, `commit` and `write_logs`, over the primitives of `SqlCore`."""
 
     visible = "1 = 1"
     """What an event must fulfil so that none can still be committed before it."""
 
-    kept = "1 = 1"
-    """What tells an event from a mark that only the journal itself needs."""
-
     ref_test = "1 = 1"
     """What the body of an event fulfils that may hold a reference to the result store."""
 
-    def load(self, run_id: str, after: int = 0) -> Iterator[Stored]:
+    def load(self, stream: str, after: int = 0) -> Iterator[Stored]:
         """See `Journal.load`."""
         sql = (
-            f"SELECT {EVENT_COLUMNS} FROM events WHERE run_id = ? AND seq > ? AND {self.kept} "
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE stream = ? AND seq > ? AND {self.kept} "
             f"ORDER BY seq LIMIT {_PAGE}"
         )
         while True:
-            rows = self._fetch(sql, (run_id, after))
+            rows = self._fetch(sql, (stream, after))
             yield from map(stored_of, rows)
             if len(rows) < _PAGE:
                 return
             after = rows[-1][2]
 
-    def read(self, after: int, limit: int = 1000) -> list[Stored]:
+    def read(self, after: int, limit: int = 1000, types: Sequence[str] = ()) -> list[Stored]:
         """See `Journal.read`."""
         sql = (
             f"SELECT {EVENT_COLUMNS} FROM events WHERE position > ? AND {self.visible} AND {self.kept} "
-            "ORDER BY position LIMIT ?"
+            f"{_of_types(types)} ORDER BY position LIMIT ?"
         )
-        return [stored_of(row) for row in self._fetch(sql, (after, limit))]
+        return [stored_of(row) for row in self._fetch(sql, (after, *types, limit))]
+
+    def read_back(self, before: int | None = None, limit: int = 1000, types: Sequence[str] = ()) -> list[Stored]:
+        """See `Journal.read_back`."""
+        where, values = ("position < ?", (before,)) if before is not None else ("1 = 1", ())
+        sql = (
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} AND {self.visible} AND {self.kept} "
+            f"{_of_types(types)} ORDER BY position DESC LIMIT ?"
+        )
+        return [stored_of(row) for row in self._fetch(sql, (*values, *types, limit))]
+
+    def settled(self) -> bool:
+        """See `Journal.settled`."""
+        return not self._fetch(f"SELECT 1 FROM events WHERE NOT ({self.visible}) LIMIT 1")
+
+    def last_seq(self, stream: str) -> int:
+        """See `Journal.last_seq`."""
+        rows = self._fetch(
+            f"SELECT seq FROM events WHERE stream = ? AND {self.kept} ORDER BY seq DESC LIMIT 1", (stream,)
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def head(self) -> int:
+        """See `Journal.head`."""
+        sql = f"SELECT position FROM events WHERE {self.visible} AND {self.kept} ORDER BY position DESC LIMIT 1"
+        rows = self._fetch(sql)
+        return int(rows[0][0]) if rows else 0
 
     def cursor(self, name: str) -> int:
         """See `Journal.cursor`."""
         rows = self._fetch(CURSOR, (name,))
         return int(rows[0][0]) if rows else 0
+
+    def join(self) -> Joined:
+        """See `Journal.join`. A file has one writer at a time, so that a step would keep every other one waiting."""
+        raise ConfigurationError(
+            "journal_transaction() needs the journal in PostgreSQL, in the database that is written to.",
+            hint="set PENSTOCK_DATABASE_URL to it; or write so that doing it twice does no harm: a step's id "
+            "(penstock.runtime.task_run.id) is the same whenever it is executed again",
+        )
 
     def move_cursor(self, name: str, expected: int, position: int) -> bool:
         """See `Journal.move_cursor`."""
@@ -109,7 +138,7 @@ class SqlJournal(Journal):
     def extend_leases(self, run_ids: Sequence[str], owner: str, until: int) -> set[str]:
         """See `Journal.extend_leases`."""
         held: set[str] = set()
-        for some, marks in _some(run_ids):
+        for some, marks in slices(run_ids):
             mine = f"owner = ? AND id IN ({marks})"
             count = self._write([(f"UPDATE runs SET lease_until = ? WHERE {mine}", (until, owner, *some))])[0]
             if count == len(some):
@@ -121,53 +150,10 @@ class SqlJournal(Journal):
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
         """See `Journal.cancel_requested`."""
         found: set[str] = set()
-        for some, marks in _some(run_ids):
+        for some, marks in slices(run_ids):
             sql = f"SELECT id FROM runs WHERE cancel_requested AND id IN ({marks})"
             found.update(row[0] for row in self._fetch(sql, some))
         return found
-
-    def _run_rows(self, sql: str, parameters: Sequence[Any]) -> list[Run]:
-        return [run_of(dict(zip(RUN_COLUMNS, row, strict=True))) for row in self._fetch(sql, parameters)]
-
-    def run(self, run_id: str) -> Run | None:
-        """See `Journal.run`."""
-        found = self._run_rows(f"{_RUNS} WHERE id = ?", (run_id,))
-        return found[0] if found else None
-
-    def find(self, prefix: str, limit: int = 10) -> list[Run]:
-        """See `Journal.find`."""
-        exact = self.run(prefix)
-        if exact is not None:
-            return [exact]
-        sql = (
-            f"{_RUNS} WHERE id IN (SELECT id FROM runs WHERE id >= ? AND id < ? "
-            "UNION SELECT id FROM runs WHERE substr(id, length(id) - ?) = ? UNION SELECT id FROM runs WHERE name = ?) "
-            "ORDER BY id DESC LIMIT ?"
-        )
-        return self._run_rows(sql, (prefix, f"{prefix}\U0010ffff", len(prefix) - 1, prefix, prefix, limit))
-
-    def runs(self, where: RunFilter) -> list[Run]:
-        """See `Journal.runs`. Each state is looked up by its index, and the pages are merged."""
-        conditions: list[str] = ["1 = 1"]
-        parameters: list[Any] = []
-        if where.flow is not None:
-            conditions.append("flow = ?")
-            parameters.append(where.flow)
-        if where.before is not None:
-            conditions.append("id < ?")
-            parameters.append(where.before)
-        if where.parent_id is not None:
-            conditions.append("parent_id = ?")
-            parameters.append(where.parent_id)
-        elif not where.children:
-            conditions.append("parent_id IS NULL")
-        page = f"SELECT * FROM ({_RUNS} WHERE {' AND '.join(conditions)} {{0}} ORDER BY id DESC LIMIT ?) AS page"
-        states = dict.fromkeys(where.states)
-        if not states:
-            return self._run_rows(page.format(""), (*parameters, where.limit))
-        pages = " UNION ALL ".join([page.format("AND state = ?")] * len(states))
-        values = [value for state in states for value in (*parameters, state, where.limit)]
-        return self._run_rows(f"{pages} ORDER BY id DESC LIMIT ?", (*values, where.limit))
 
     def flows(self) -> list[FlowSummary]:
         """See `Journal.flows`."""
@@ -204,7 +190,10 @@ class SqlJournal(Journal):
         return [
             ("DELETE FROM logs WHERE run_id = ?", (run_id,)),
             ("DELETE FROM task_runs WHERE run_id = ?", (run_id,)),
-            ("DELETE FROM events WHERE run_id = ?", (run_id,)),
+            ("DELETE FROM events WHERE stream = ?", (run_id,)),
+            ("DELETE FROM terms WHERE run_id = ?", (run_id,)),
+            ("DELETE FROM artifacts WHERE run_id = ?", (run_id,)),
+            ("DELETE FROM tickets WHERE run_id = ?", (run_id,)),
             ("DELETE FROM runs WHERE id = ?", (run_id,)),
         ]
 
@@ -220,6 +209,16 @@ class SqlJournal(Journal):
             for _, name, version, at, body in rows:
                 found.update(result_refs(decode_event(name, version, at, _bytes(body))))
             after = rows[-1][0]
+        return found | self._cached_refs()
+
+    def _cached_refs(self) -> set[str]:
+        """What the cache refers to, also where the run that made it is gone."""
+        found: set[str] = set()
+        key = ""
+        sql = f"SELECT key, saved FROM cache WHERE key > ? AND saved LIKE '%\"ref\"%' ORDER BY key LIMIT {_PAGE}"
+        while rows := self._fetch(sql, (key,)):
+            found.update(ref for _, saved in rows if (ref := saved_of(saved).ref))
+            key = rows[-1][0]
         return found
 
     def status(self) -> Mapping[str, Any]:

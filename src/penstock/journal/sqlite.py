@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from penstock.core.errors import (
     JournalCorrupt,
@@ -26,23 +26,33 @@ from penstock.core.errors import (
     SequenceConflict,
     WrongProcess,
 )
-from penstock.core.events import Event, Record, UnknownEvent, encode_event, now_us, stored_name
+from penstock.core.events import Append, Event, Record, UnknownEvent, encode_event, now_us, stored_name
 from penstock.core.model import LogLine
-from penstock.journal.projections import PROJECTIONS, ordered, statement
-from penstock.journal.sql import INSERT_EVENT, INSERT_LOG, SqlJournal, log_row
-from penstock.journal.text import encodable_records, storable_lines, storable_values
+from penstock.core.ports import Watch
+from penstock.journal.access import Execute
+from penstock.journal.claims import CLAIMABLE
+from penstock.journal.projections import Projection, ordered, projections_of, statement
+from penstock.journal.sql import INSERT_EVENT, INSERT_LOG, SqlJournal, log_row, move_cursor_sql
+from penstock.journal.text import encodable_records, storable, storable_lines, storable_values
 from penstock.journal.versions import HEAD, check_version, schema_sql
+from penstock.journal.wakes import SocketWatch, wake_all
 
-_SQL: dict[type[Event], tuple[str, Any]] = {}
-for _kind, _projection in PROJECTIONS.items():
-    _SQL[_kind] = (statement(_projection, "?"), _projection)
+_SQL: dict[type[Event], tuple[tuple[str, Projection], ...]] = {}
 
 _TOMBSTONE = "RunDeleted"
 _KNOWN_RUNS = 5000
 _FORK_WAITS_SECONDS = 1.0
 _CLOSE_WAITS_SECONDS = 3.0
 
+T = TypeVar("T")
+
 _open: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
+
+
+def _statements(kind: type[Event]) -> tuple[tuple[str, Projection], ...]:
+    found = tuple((statement(projection, "?"), projection) for projection in projections_of(kind))
+    _SQL[kind] = found
+    return found
 
 
 class SqliteJournal(SqlJournal):
@@ -124,17 +134,18 @@ class SqliteJournal(SqlJournal):
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
+    def append(self, stream: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
         try:
-            self._append(run_id, expected_seq, records, logs)
+            self._append(stream, expected_seq, records, logs)
         except UnicodeEncodeError:
             clean = encodable_records(records)
-            self._append(run_id, expected_seq, clean, storable_lines(logs), storable_values)
+            self._append(storable(stream), expected_seq, clean, storable_lines(logs), storable_values)
+        self._wake_for(records)
 
     def _append(
         self,
-        run_id: str,
+        stream: str,
         expected_seq: int,
         records: Sequence[Record],
         logs: Sequence[LogLine],
@@ -149,50 +160,96 @@ class SqliteJournal(SqlJournal):
                     execute("ROLLBACK")
                 try:
                     execute("BEGIN IMMEDIATE")
-                    if self._known.get(run_id) != expected_seq:
-                        self._check_last(run_id, expected_seq)
-                    seq = expected_seq
-                    for event, data in records:
-                        seq += 1
-                        name, version = stored_name(event)
-                        body = encode_event(event if type(event) is not UnknownEvent else event.body)
-                        execute(INSERT_EVENT, (run_id, seq, name, version, event.at, body, data))
-                        found = _SQL.get(type(event))
-                        if found is not None:
-                            sql, projection = found
-                            values = projection.values(run_id, event)
-                            execute(sql, ordered(projection, values if clean is None else clean(values)))
+                    self._put(stream, expected_seq, records, clean)
                     if logs:
                         self._connection.executemany(INSERT_LOG, map(log_row, logs))
                     execute("COMMIT")
-                    self._known[run_id] = seq
                 except BaseException:
-                    self._known.pop(run_id, None)
+                    self._known.pop(stream, None)
                     if self._connection.in_transaction:
                         execute("ROLLBACK")
                     raise
             except (sqlite3.Error, sqlite3.Warning) as error:
                 if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE":
-                    raise _conflict(run_id, expected_seq) from error
+                    raise _conflict(stream, expected_seq) from error
                 raise journal_error(error, self.path) from error
 
-    def _check_last(self, run_id: str, expected_seq: int) -> None:
+    def _put(self, stream: str, seq: int, records: Sequence[Record], clean: Callable[[Any], Any] | None) -> None:
+        """The rows of an append, inside a transaction. Without records there is nothing to compare either."""
+        if not records:
+            return
+        execute = self._execute
+        if self._known.get(stream) != seq:
+            self._check_last(stream, seq)
+        for event, data in records:
+            seq += 1
+            kind = type(event)
+            name, version = stored_name(event)
+            body = encode_event(event if kind is not UnknownEvent else event.body)  # type: ignore[attr-defined]
+            execute(INSERT_EVENT, (stream, seq, name, version, event.at, body, data))
+            for sql, projection in _SQL.get(kind) or _statements(kind):
+                for values in projection.rows(stream, event, data):
+                    execute(sql, ordered(projection, values if clean is None else clean(values)))
+        self._known[stream] = seq
+
+    def commit(self, appends: Sequence[Append], cursor: tuple[str, int, int] | None = None) -> None:
+        """See `Journal.commit`."""
+        try:
+            self._commit(appends, cursor, None)
+        except UnicodeEncodeError:
+            clean = [Append(storable(stream), seq, encodable_records(records)) for stream, seq, records in appends]
+            self._commit(clean, cursor, storable_values)
+        self._wake_for([record for item in appends for record in item.records])
+
+    def _commit(
+        self,
+        appends: Sequence[Append],
+        cursor: tuple[str, int, int] | None,
+        clean: Callable[[Any], Any] | None,
+        then: Sequence[tuple[str, Sequence[Any]]] = (),
+    ) -> None:
+        try:
+            with self._transaction() as connection:
+                if cursor is not None:
+                    sql, values = move_cursor_sql(*cursor)
+                    if connection.execute(sql, tuple(values)).rowcount != 1:
+                        raise SequenceConflict(f"The cursor {cursor[0]!r} is not at {cursor[1]} any more.")
+                for stream, seq, records in appends:
+                    try:
+                        self._put(stream, seq, records, clean)
+                    except sqlite3.IntegrityError as error:
+                        if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
+                            raise
+                        raise _conflict(stream, seq) from error
+                for sql, values in then:
+                    self._rows(sql, values)
+        except BaseException:
+            self._known.clear()
+            raise
+
+    def _append_with(self, item: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        self._commit([item], None, None, statements)
+
+    def _check_last(self, stream: str, expected_seq: int) -> None:
         """The unique index refuses a number that is taken; this, one that lies ahead. Once for each run."""
         if len(self._known) > _KNOWN_RUNS:
             self._known.clear()
         if expected_seq == 0:
-            self._execute("DELETE FROM events WHERE run_id = ? AND type = ?", (run_id, _TOMBSTONE))
-        elif not self._execute("SELECT 1 FROM events WHERE run_id = ? AND seq = ?", (run_id, expected_seq)).fetchone():
-            raise _conflict(run_id, expected_seq)
+            self._execute("DELETE FROM events WHERE stream = ? AND type = ?", (stream, _TOMBSTONE))
+        elif not self._execute("SELECT 1 FROM events WHERE stream = ? AND seq = ?", (stream, expected_seq)).fetchone():
+            raise _conflict(stream, expected_seq)
 
     def _fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         if self._pid != os.getpid():
             raise WrongProcess()
         with self._lock, translated(self.path):
-            try:
-                return self._execute(sql, tuple(parameters)).fetchall()
-            except UnicodeEncodeError:
-                return self._execute(sql, storable_values(parameters)).fetchall()
+            return self._rows(sql, parameters).fetchall()
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._execute(sql, tuple(values))
+        except UnicodeEncodeError:
+            return self._execute(sql, storable_values(values))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -211,8 +268,20 @@ class SqliteJournal(SqlJournal):
                 raise
 
     def _write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> list[int]:
-        with self._transaction() as connection:
-            return [connection.execute(sql, tuple(parameters)).rowcount for sql, parameters in statements]
+        with self._transaction():
+            return [self._rows(sql, values).rowcount for sql, values in statements]
+
+    def _exclusively(self, lock: str, work: Callable[[Execute], T]) -> T:
+        with self._transaction():
+            return work(lambda sql, values=(): self._rows(sql, values).fetchall())
+
+    def _claims(self, run_ids: Sequence[str], at: int, body: str, before: int) -> tuple[str, Sequence[Any]]:
+        sql = (
+            "INSERT INTO events (stream, seq, type, version, at, body) SELECT id, "
+            "(SELECT max(seq) FROM events WHERE stream = runs.id) + 1, 'RunClaimed', 1, ?, ? FROM runs "
+            f"WHERE id IN ({', '.join('?' * len(run_ids))}) AND {CLAIMABLE}"
+        )
+        return sql, (at, body.encode(), *run_ids)
 
     def write_logs(self, lines: Sequence[LogLine]) -> None:
         """See `Journal.write_logs`."""
@@ -231,16 +300,23 @@ class SqliteJournal(SqlJournal):
         going back. Readers do not see it, and a run that is made anew under the same id removes it.
         """
         entomb = (
-            "INSERT INTO events (run_id, seq, type, version, at, body) SELECT run_id, seq + 1, ?, 1, ?, ? FROM events "
-            "WHERE run_id = ? AND seq = (SELECT max(seq) FROM events WHERE run_id = ?) AND type <> ? "
+            "INSERT INTO events (stream, seq, type, version, at, body) SELECT stream, seq + 1, ?, 1, ?, ? FROM events "
+            "WHERE stream = ? AND seq = (SELECT max(seq) FROM events WHERE stream = ?) AND type <> ? "
             "AND (position = (SELECT max(position) FROM events) "
             "OR NOT EXISTS (SELECT 1 FROM runs WHERE id = ? AND ended_at IS NOT NULL))"
         )
         at = now_us()
         values = (_TOMBSTONE, at, f'{{"at":{at}}}'.encode(), run_id, run_id, _TOMBSTONE, run_id)
-        drop = ("DELETE FROM events WHERE run_id = ? AND type <> ?", (run_id, _TOMBSTONE))
+        drop = ("DELETE FROM events WHERE stream = ? AND type <> ?", (run_id, _TOMBSTONE))
         others = [item for item in super()._delete_statements(run_id) if "FROM events" not in item[0]]
         return [(entomb, values), drop, *others]
+
+    def watch(self) -> Watch:
+        """See `Journal.watch`."""
+        return SocketWatch(self.path)
+
+    def _wake(self) -> None:
+        wake_all(self.path)
 
     def status(self) -> Mapping[str, Any]:
         """See `Journal.status`."""
@@ -281,8 +357,8 @@ def check_header(path: Path) -> None:
         raise JournalCorrupt(f"{path} is not a journal. It was not touched.")
 
 
-def _conflict(run_id: str, expected_seq: int) -> SequenceConflict:
-    return SequenceConflict(f"Run {run_id} is not at record {expected_seq} any more.")
+def _conflict(stream: str, expected_seq: int) -> SequenceConflict:
+    return SequenceConflict(f"{stream} is not at record {expected_seq} any more.", stream=stream)
 
 
 def _free(path: Path) -> int:

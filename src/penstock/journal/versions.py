@@ -6,10 +6,10 @@ from pathlib import Path
 
 from penstock.core.errors import JournalOutdated, JournalTooNew
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A test holds it equal to the head of the migrations folder."""
 
-KNOWN = ("0001",)
+KNOWN = ("0001", "0002")
 
 POSTGRES_SCHEMA = "penstock"
 """Where the tables are in a PostgreSQL database."""

@@ -17,14 +17,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from penstock.core.events import Record, Stored
-from penstock.core.model import FlowSummary, LogLine, Run, RunFilter, TaskRun
-from penstock.core.ports import Journal
+from penstock.core.events import Append, Record
+from penstock.core.model import LogLine
+from penstock.core.ports import Joined, Journal
 
 Strike = Callable[[], None]
 
@@ -62,7 +63,52 @@ class Fault(msgspec.Struct, frozen=True):
     strike: Strike = kill_process
 
 
-class FaultyJournal(Journal):
+_READS = frozenset(
+    {
+        *("load", "read", "head", "last_seq", "cursor", "cancel_requested", "run", "find", "runs", "flows"),
+        "task_runs",
+        *("logs", "refs", "status", "vacuum", "close", "watch", "next_due", "lost_runs", "held_runs", "due_schedules"),
+        *(
+            "next_schedule",
+            "deployments",
+            "pools",
+            "workers",
+            "limits",
+            "tickets",
+            "cached",
+            "cache_entries",
+            "artifacts",
+        ),
+        "automations",
+        *("read_back", "settled", "remembered", "owed_actions"),
+        "backfills",
+        *("ended_before", "families", "needed_from", "purged_partitions", "refs_of", "unused", "identity"),
+    }
+)
+
+
+def _passed_on(name: str) -> Callable[..., Any]:
+    """A method that asks the real journal: reads at any time, writes one after the other."""
+
+    def read(self: FaultyJournal, *args: Any, **options: Any) -> Any:
+        return getattr(self.journal, name)(*args, **options)
+
+    def write(self: FaultyJournal, *args: Any, **options: Any) -> Any:
+        with self._turn:
+            return getattr(self.journal, name)(*args, **options)
+
+    return read if name in _READS else write
+
+
+if TYPE_CHECKING:
+    from penstock.journal.memory import MemoryJournal as PassingJournal
+else:
+    PassingJournal = type(
+        "PassingJournal", (Journal,), {name: _passed_on(name) for name in Journal.__abstractmethods__}
+    )
+
+
+class FaultyJournal(PassingJournal):
     """A journal with a fault.
 
     It makes one write at a time, so that a process which is stopped holds no lock of the database: that would only
@@ -89,92 +135,47 @@ class FaultyJournal(Journal):
         self.records = 0
         self._turn = threading.Lock()
 
-    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
+    def append(self, stream: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
+        self._written(len(records), lambda: self.journal.append(stream, expected_seq, records, logs))
+
+    def commit(self, appends: Sequence[Append], cursor: tuple[str, int, int] | None = None) -> None:
+        """See `Journal.commit`; it counts as one append."""
+        self._written(sum(len(item.records) for item in appends), lambda: self.journal.commit(appends, cursor))
+
+    def join(self) -> Joined:
+        """See `Journal.join`; its append counts too."""
+        return FaultyJoined(self, self.journal.join())
+
+    def _written(self, records: int, write: Callable[[], None]) -> None:
         if self.slow_seconds:
             time.sleep(self.slow_seconds)
         with self._turn:
             self.appends += 1
-            self.records += len(records)
+            self.records += records
             fault = self.fault if self.fault is not None and self.fault.at == self.appends else None
             if fault is not None and fault.when == "before":
                 fault.strike()
-            self.journal.append(run_id, expected_seq, records, logs)
+            write()
             if fault is not None and fault.when == "after":
                 fault.strike()
 
-    def load(self, run_id: str, after: int = 0) -> Iterator[Stored]:
-        """See `Journal.load`."""
-        return self.journal.load(run_id, after)
 
-    def read(self, after: int, limit: int = 1000) -> list[Stored]:
-        """See `Journal.read`."""
-        return self.journal.read(after, limit)
+class FaultyJoined(Joined):
+    """A step's own transaction in a journal with a fault."""
 
-    def cursor(self, name: str) -> int:
-        """See `Journal.cursor`."""
-        return self.journal.cursor(name)
+    def __init__(self, journal: FaultyJournal, joined: Joined) -> None:
+        self._journal = journal
+        self._joined = joined
 
-    def move_cursor(self, name: str, expected: int, position: int) -> bool:
-        """See `Journal.move_cursor`."""
-        with self._turn:
-            return self.journal.move_cursor(name, expected, position)
+    def block(self) -> AbstractContextManager[Any]:
+        """See `Joined.block`."""
+        return self._joined.block()
 
-    def extend_leases(self, run_ids: Sequence[str], owner: str, until: int) -> set[str]:
-        """See `Journal.extend_leases`."""
-        with self._turn:
-            return self.journal.extend_leases(run_ids, owner, until)
+    def append(self, stream: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
+        """See `Joined.append`."""
+        self._journal._written(len(records), lambda: self._joined.append(stream, expected_seq, records, logs))
 
-    def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
-        """See `Journal.cancel_requested`."""
-        return self.journal.cancel_requested(run_ids)
-
-    def run(self, run_id: str) -> Run | None:
-        """See `Journal.run`."""
-        return self.journal.run(run_id)
-
-    def find(self, prefix: str, limit: int = 10) -> list[Run]:
-        """See `Journal.find`."""
-        return self.journal.find(prefix, limit)
-
-    def runs(self, where: RunFilter) -> list[Run]:
-        """See `Journal.runs`."""
-        return self.journal.runs(where)
-
-    def flows(self) -> list[FlowSummary]:
-        """See `Journal.flows`."""
-        return self.journal.flows()
-
-    def task_runs(self, run_id: str) -> list[TaskRun]:
-        """See `Journal.task_runs`."""
-        return self.journal.task_runs(run_id)
-
-    def write_logs(self, lines: Sequence[LogLine]) -> None:
-        """See `Journal.write_logs`."""
-        with self._turn:
-            self.journal.write_logs(lines)
-
-    def logs(self, run_id: str, key: str | None = None, after: int = 0, limit: int = 1000) -> list[LogLine]:
-        """See `Journal.logs`."""
-        return self.journal.logs(run_id, key, after, limit)
-
-    def delete(self, run_ids: Sequence[str]) -> int:
-        """See `Journal.delete`."""
-        with self._turn:
-            return self.journal.delete(run_ids)
-
-    def refs(self) -> set[str]:
-        """See `Journal.refs`."""
-        return self.journal.refs()
-
-    def status(self) -> Mapping[str, Any]:
-        """See `Journal.status`."""
-        return self.journal.status()
-
-    def vacuum(self) -> None:
-        """See `Journal.vacuum`."""
-        self.journal.vacuum()
-
-    def close(self) -> None:
-        """See `Journal.close`."""
-        self.journal.close()
+    def undo(self) -> None:
+        """See `Joined.undo`."""
+        self._joined.undo()

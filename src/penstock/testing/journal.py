@@ -15,12 +15,32 @@ Example:
 
 from __future__ import annotations
 
+from penstock.testing.journal_automations import FollowerDuties
+from penstock.testing.journal_claims import ClaimDuties
 from penstock.testing.journal_crowd import CrowdDuties
+from penstock.testing.journal_plans import PlanDuties
 from penstock.testing.journal_reading import ReadingDuties
+from penstock.testing.journal_retention import RetentionDuties
+from penstock.testing.journal_search import SearchDuties
+from penstock.testing.journal_slots import SlotDuties
+from penstock.testing.journal_streams import StreamDuties
+from penstock.testing.journal_watch import WatchDuties
 from penstock.testing.journal_writing import WritingDuties
 
 
-class JournalConformance(WritingDuties, ReadingDuties, CrowdDuties):
+class JournalConformance(
+    WritingDuties,
+    ReadingDuties,
+    CrowdDuties,
+    StreamDuties,
+    PlanDuties,
+    ClaimDuties,
+    SlotDuties,
+    WatchDuties,
+    SearchDuties,
+    FollowerDuties,
+    RetentionDuties,
+):
     """Every duty in the docstrings of `penstock.core.ports.Journal`.
 
     A subclass provides `make_journal`, which makes a new, empty journal, and `reopen`, which opens the same one again

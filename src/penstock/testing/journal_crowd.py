@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 
 from penstock.core.errors import SequenceConflict
 from penstock.core.events import Record, RunCompleted, Stored
@@ -13,7 +12,7 @@ from penstock.core.ids import new_run_id
 from penstock.core.model import RunFilter
 from penstock.core.ports import Journal
 from penstock.testing.openings import Openings
-from penstock.testing.samples import begin_run, created, log_line, started, task_completed
+from penstock.testing.samples import begin_run, created, log_line, started, task_completed, together
 
 
 class CrowdDuties(Openings):
@@ -32,7 +31,7 @@ class CrowdDuties(Openings):
                     assert journal.run(run_id) is not None
             journal.append(run_id, 42, [Record(RunCompleted(at=1))])
 
-        _together(work, 16)
+        together(work, 16)
         for run_id in runs:
             assert [stored.seq for stored in journal.load(run_id)] == list(range(1, 44))
             assert len(journal.task_runs(run_id)) == len(journal.logs(run_id)) == 40
@@ -55,7 +54,7 @@ class CrowdDuties(Openings):
                     continue
                 won[seq + 1].append(number)
 
-        _together(work, 8)
+        together(work, 8)
         last = 2 + len(won)
         assert sorted(won) == list(range(3, last + 1)), "a sequence number was skipped"
         assert {len(winners) for winners in won.values()} == {1}, "a sequence number was given twice"
@@ -88,7 +87,7 @@ class CrowdDuties(Openings):
         reading = threading.Thread(target=follow)
         reading.start()
         try:
-            _together(work, 9)
+            together(work, 9)
             expected = 9 * (2 + batches * size)
             assert len(self.settled(journal, 0, expected)) == expected
         finally:
@@ -99,7 +98,7 @@ class CrowdDuties(Openings):
         assert len(seen) == expected, "the subscriber missed records"
         by_run: dict[str, list[int]] = defaultdict(list)
         for stored in seen:
-            by_run[stored.run_id].append(stored.seq)
+            by_run[stored.stream].append(stored.seq)
         assert all(seqs == list(range(1, 3 + batches * size)) for seqs in by_run.values())
 
     def test_one_of_many_moves_the_cursor(self) -> None:
@@ -114,27 +113,6 @@ class CrowdDuties(Openings):
                 if mine.move_cursor("metrics", at, at + 1):
                     moves.append((at, at + 1))
 
-        _together(work, 8)
+        together(work, 8)
         assert sorted(moves) == [(at, at + 1) for at in range(len(moves))]
         assert journal.cursor("metrics") == len(moves)
-
-
-def _together(work: Callable[[int], None], count: int) -> None:
-    """Run work(0), work(1), ... in as many threads that start at once; the first error is raised here."""
-    errors: list[BaseException] = []
-    gate = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        try:
-            gate.wait()
-            work(number)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]

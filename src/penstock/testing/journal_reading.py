@@ -147,7 +147,7 @@ class ReadingDuties(Openings):
             for run_id in runs:
                 journal.append(run_id, seq, [task_completed(seq)])
         everything = self.settled(journal, 0, 30)
-        assert [(stored.run_id, stored.seq) for stored in everything] == [
+        assert [(stored.stream, stored.seq) for stored in everything] == [
             *((run_id, seq) for run_id in runs for seq in (1, 2)),
             *((run_id, seq) for seq in range(3, 7) for run_id in runs),
         ]

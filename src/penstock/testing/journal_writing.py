@@ -6,30 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.core.errors import JournalError, SequenceConflict
-from penstock.core.events import (
-    ErrorInfo,
-    Event,
-    Record,
-    RunCancelRequested,
-    RunCompleted,
-    RunCrashed,
-    RunCreated,
-    RunFailed,
-    RunReleased,
-    RunResumed,
-    RunRetrying,
-    RunStarted,
-    RunStopped,
-    Saved,
-    TaskCompleted,
-    TaskCrashed,
-    TaskFailed,
-    TaskRetrying,
-    TaskStarted,
-    TaskStopped,
-    UnknownEvent,
-)
+from penstock.core.events import ErrorInfo, Record, RunCompleted, RunFailed, TaskFailed, UnknownEvent
 from penstock.core.ids import new_run_id
+from penstock.testing.journal_events import every_event
 from penstock.testing.openings import Openings
 from penstock.testing.samples import (
     HOSTILE,
@@ -46,46 +25,20 @@ from penstock.testing.samples import (
     task_started,
 )
 
-_ERROR = ErrorInfo("ValueError", "no such user", "Traceback ...")
-_END: dict[str, Any] = {"state_name": "Odd", "message": "so it went", "result": Saved("json", 2), "error": _ERROR}
-_STEP: dict[str, Any] = {"at": 9, "step": step(2, parent="outer#1"), "attempt": 3, "started": 7, "child": "child-id"}
-EVERY_EVENT: tuple[Event, ...] = (
-    RunCreated(
-        at=1, flow="shop", name="amber-otter", parameters=Saved("json", 13), shown={"a": [1, None, {"b": 1.5}]},
-        entrypoint="flows.py:shop", flow_version="7", tags=("a", "b"), parent_id="p", parent_key="shop#1", root_id="r",
-        origin_id="o", origin="fork", from_step="fetch#2",
-    ),
-    RunStarted(at=2, owner="here|1|2|3", lease_until=30, attempt=1),
-    RunRetrying(at=3, attempt=1, delay=0.5, error=_ERROR),
-    RunResumed(at=4, owner="there|1|2|3", lease_until=40),
-    RunReleased(at=5, reason="the replay diverged"),
-    RunCancelRequested(at=6, reason="enough"),
-    TaskStarted(**_STEP),
-    TaskRetrying(**_STEP, delay=2.5, error=_ERROR),
-    TaskCompleted(**_STEP, **_END),
-    TaskFailed(**_STEP, **_END),
-    TaskCrashed(**_STEP, **_END),
-    TaskStopped(**_STEP, **_END),
-    RunFailed(at=10, **_END),
-    RunCrashed(at=11, **_END),
-    RunStopped(at=12, **_END),
-    RunCompleted(at=13, **_END),
-)  # fmt: skip
-
 
 class WritingDuties(Openings):
     """Appending, refusing, deleting."""
 
     def test_records_come_back_as_they_were(self) -> None:
         journal, run_id = self.opened(), new_run_id()
-        records = [Record(event, b"data of %d" % number) for number, event in enumerate(EVERY_EVENT)]
+        records = [Record(event, b"data of %d" % number) for number, event in enumerate(every_event())]
         journal.append(run_id, 0, records[:3])
         for seq, record in enumerate(records[3:], start=3):
             journal.append(run_id, seq, [record])
         expected = [(seq, event, data) for seq, (event, data) in enumerate(records, start=1)]
         assert [bare(stored) for stored in journal.load(run_id)] == expected
         assert [bare(stored) for stored in self.again(journal).load(run_id)] == expected
-        assert {stored.run_id for stored in journal.load(run_id)} == {run_id}
+        assert {stored.stream for stored in journal.load(run_id)} == {run_id}
 
     def test_no_bytes_and_empty_bytes_are_not_the_same(self) -> None:
         journal, run_id = self.opened(), new_run_id()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ from penstock.core.events import (
 )
 from penstock.core.ids import new_run_id
 from penstock.core.model import LogLine
+from penstock.core.plans import Happened
 from penstock.core.ports import Journal
 
 MINUTE = 60_000_000
@@ -43,14 +45,52 @@ def shown(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
+class Refusal:
+    """What was raised.
+
+    Attributes:
+        caught: the error.
+    """
+
+    caught: Any = None
+
+
 @contextmanager
-def refused(kind: type[BaseException]) -> Iterator[None]:
+def refused(kind: type[BaseException]) -> Iterator[Refusal]:
     """What is inside must raise this kind of error."""
+    refusal = Refusal()
     try:
-        yield
-    except kind:
+        yield refusal
+    except kind as error:
+        refusal.caught = error
         return
     raise AssertionError(f"{kind.__name__} was not raised")
+
+
+def together(work: Callable[[int], None], count: int) -> None:
+    """Run work(0), work(1), ... in as many threads that start at once; the first error is raised here."""
+    errors: list[BaseException] = []
+    gate = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        try:
+            gate.wait()
+            work(number)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def happened(name: str = "orders.imported", **more: Any) -> Record:
+    """The record of a fact from outside."""
+    return Record(Happened(at=now_us(), name=name, **more))
 
 
 def created(flow: str = "shop", name: str = "amber-otter", **more: Any) -> Record:

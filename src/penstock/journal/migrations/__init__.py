@@ -100,7 +100,9 @@ def _sqlite_tables() -> list[str]:
     connect = partial(sqlite3.connect, ":memory:", isolation_level=None)
     with engine_over(connect, "sqlite").begin() as connection:
         command.upgrade(_config(connection), "head")
-        rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        rows = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        )
         return [str(row[0]) for row in rows]
 
 

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from penstock.core.errors import JournalError, SequenceConflict
-from penstock.core.events import Record, stored_name
+from penstock.core.events import Append, Record, stored_name
+from penstock.core.extras import LateModule
 from penstock.core.model import LogLine
+from penstock.core.ports import Joined, Watch
+from penstock.journal.access import Execute
+from penstock.journal.claims import CLAIMABLE
 from penstock.journal.postgres import server
 from penstock.journal.postgres.failures import Refused, journal_error
 from penstock.journal.postgres.link import Link, Session, rows_of
+from penstock.journal.postgres.once import Once
 from penstock.journal.postgres.statements import (
+    CHANNEL,
     PLACES,
     VISIBLE,
     Batch,
+    Clean,
     append_sql,
     batches,
     body_of,
     log_arrays,
     write_logs_sql,
 )
+from penstock.journal.postgres.watch import NotifyWatch
 from penstock.journal.sql import CURSOR, TABLES, SqlJournal, log_row, move_cursor_sql
-from penstock.journal.text import encodable_records, indexable_values, storable_lines, storable_values
+from penstock.journal.text import encodable_records, indexable_values, storable, storable_lines, storable_values
 from penstock.journal.versions import HEAD, POSTGRES_SCHEMA
 
 T = TypeVar("T")
 
+_joined: Any = LateModule("penstock.journal.postgres.joined")
 _UNIQUE = "23505"
 _NOT_STORABLE = ("22021", "54000")
 _VACUUM_SECONDS = 3600.0
+_WATCH_SECONDS = 2.0
 
 
 class PostgresJournal(SqlJournal):
@@ -50,6 +61,7 @@ class PostgresJournal(SqlJournal):
 
     kind = "postgresql"
     remote = True
+    lateral = True
     visible = VISIBLE
     ref_test = "strpos(body::text, '\"ref\"') > 0"
 
@@ -61,9 +73,13 @@ class PostgresJournal(SqlJournal):
         def connect(seconds: float) -> Any:
             return server.connect(parameters, seconds, outage_seconds)
 
+        self._connect = connect
+
         self._writer = Link(connect, self._prepare_writer, self.location, outage_seconds)
         self._reader = Link(connect, self._prepare_reader, self.location, outage_seconds)
         self._guarded(self._writer.open)
+        self._steps: Any = None
+        self._joining = threading.Lock()
 
     def _prepare_writer(self, session: Session, deadline: float) -> None:
         self._prepare_reader(session, deadline)
@@ -85,32 +101,81 @@ class PostgresJournal(SqlJournal):
                 raise journal_error(error, self.location) from error
         return self._guarded(again)
 
-    def append(self, run_id: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
+    def append(self, stream: str, expected_seq: int, records: Sequence[Record], logs: Sequence[LogLine] = ()) -> None:
         """See `Journal.append`."""
         if not records:
             self.write_logs(logs)
             return
-        if len(records) > 1 << PLACES:
-            raise JournalError(f"{len(records):,} records are too many for one append.")
+        _check_number(len(records))
 
-        def plain() -> None:
-            self._append(run_id, expected_seq, records, list(batches(run_id, expected_seq, records, logs)))
+        def write(item: Append, logs: Sequence[LogLine], clean: Clean = _as_it_is) -> None:
+            self._append([(item, list(batches(*item, logs, clean)))], None)
 
-        def cleaned() -> None:
-            clean = encodable_records(records)
-            parts = batches(run_id, expected_seq, clean, storable_lines(logs), indexable_values)
-            self._append(run_id, expected_seq, clean, list(parts))
+        item = Append(stream, expected_seq, records)
+        self._guarded(lambda: write(item, logs), lambda: write(_storable(item), storable_lines(logs), indexable_values))
 
-        self._guarded(plain, cleaned)
+    def commit(self, appends: Sequence[Append], cursor: tuple[str, int, int] | None = None) -> None:
+        """See `Journal.commit`."""
 
-    def _append(self, run_id: str, expected_seq: int, records: Sequence[Record], parts: list[Batch]) -> None:
+        def write(appends: Sequence[Append], clean: Clean = _as_it_is) -> None:
+            parts = []
+            place = 0
+            for item in appends:
+                if not item.records:
+                    continue
+                parts.append((item, list(batches(*item, (), clean, place))))
+                place += len(item.records)
+                _check_number(place)
+            self._append(parts, cursor)
+
+        self._guarded(lambda: write(appends), lambda: write(list(map(_storable, appends)), indexable_values))
+
+    def _append(
+        self,
+        items: list[tuple[Append, list[Batch]]],
+        cursor: tuple[str, int, int] | None,
+        then: Sequence[tuple[str, Sequence[Any]]] = (),
+    ) -> None:
         def work(session: Session, deadline: float, lost: bool) -> None:
-            if not _append_parts(session, parts, deadline) and not (
-                lost and _is_there(session, run_id, expected_seq, records, deadline)
-            ):
-                raise SequenceConflict(f"Run {run_id} is not at record {expected_seq} any more.")
+            other = _append_parts(session, items, cursor, deadline, then)
+            if other is None or (lost and _are_there(session, items, cursor, deadline)):
+                return
+            if other == _CURSOR:
+                raise SequenceConflict(f"The cursor {cursor and cursor[0]!r} was moved by somebody else.")
+            raise SequenceConflict(f"{other} is not where it was expected any more.", stream=other)
 
         self._writer.use(work)
+
+    def _append_with(self, item: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        self._guarded(lambda: self._append([(item, list(_batches_of(item, ())))], None, statements))
+
+    def join(self) -> Joined:
+        """See `Journal.join`."""
+        with self._joining:
+            if self._steps is None:
+                self._steps = _joined.Pool(self._connect, self._writer, self.outage_seconds, _batches_of)
+        made: Joined = _joined.JoinedTransaction(self._steps)
+        return made
+
+    def _exclusively(self, lock: str, work: Callable[[Execute], T]) -> T:
+        once = Once(lock, work)
+        return self._guarded(lambda: self._writer.use(once))
+
+    def _claims(self, run_ids: Sequence[str], at: int, body: str, before: int) -> tuple[str, Sequence[Any]]:
+        sql = (
+            "INSERT INTO events (position, stream, seq, type, version, at, body) SELECT "
+            f"(pg_current_xact_id()::text::int8 << {PLACES}) + CAST(? AS BIGINT) + row_number() OVER () - 1, id, "
+            "(SELECT max(seq) FROM events WHERE stream = runs.id) + 1, 'RunClaimed', 1, CAST(? AS BIGINT), "
+            f"CAST(? AS JSON) FROM runs WHERE id IN ({', '.join('?' * len(run_ids))}) AND {CLAIMABLE}"
+        )
+        return sql, (before, at, body, *run_ids)
+
+    def watch(self) -> Watch:
+        """See `Journal.watch`."""
+        return NotifyWatch(partial(self._connect, _WATCH_SECONDS))
+
+    def _wake(self) -> None:
+        self._fetch(f"SELECT pg_notify('{CHANNEL}', '')")
 
     def _fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         def fetch(values: Sequence[Any]) -> list[Any]:
@@ -119,7 +184,7 @@ class PostgresJournal(SqlJournal):
         return self._guarded(lambda: fetch(parameters), lambda: fetch(storable_values(parameters)))
 
     def _write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> list[int]:
-        todo = list(statements)
+        todo = [(sql, storable_values(values)) for sql, values in statements]
 
         def work(session: Session, deadline: float, lost: bool) -> list[int]:
             if len(todo) == 1:
@@ -185,35 +250,78 @@ class PostgresJournal(SqlJournal):
         """See `Journal.close`."""
         self._writer.close()
         self._reader.close()
+        if self._steps is not None:
+            self._steps.close()
 
 
-def _append_parts(session: Session, parts: list[Batch], deadline: float) -> bool:
-    """False when the run's last record is another than expected; then nothing was written."""
+def _batches_of(item: Append, logs: Sequence[LogLine]) -> Iterator[Batch]:
+    """What an append is made of, text made storable from the start: there is no second try."""
+    return batches(*_storable(item), storable_lines(logs), indexable_values)
+
+
+def _as_it_is(columns: Sequence[str], values: Any) -> Any:
+    return values
+
+
+def _storable(item: Append) -> Append:
+    return Append(storable(item.stream), item.expected_seq, encodable_records(item.records))
+
+
+def _check_number(records: int) -> None:
+    if records > 1 << PLACES:
+        raise JournalError(f"{records:,} records are too many for one commit.")
+
+
+def _append_parts(
+    session: Session,
+    items: list[tuple[Append, list[Batch]]],
+    cursor: tuple[str, int, int] | None,
+    deadline: float,
+    then: Sequence[tuple[str, Sequence[Any]]],
+) -> str | None:
+    """Write all of it. The stream whose last record is another than expected, if there is one: nothing was written."""
+    stream = ""
     try:
-        if len(parts) == 1:
-            shape, values = parts[0]
-            return session.execute(shape, partial(append_sql, shape), values, deadline) > 0
+        if cursor is None and not then and len(items) == 1 and len(items[0][1]) == 1:
+            stream = items[0][0].stream
+            shape, values = items[0][1][0]
+            return None if session.execute(shape, partial(append_sql, shape), values, deadline) else stream
         with session.transaction(deadline):
-            for shape, values in parts:
-                if session.execute(shape, partial(append_sql, shape), values, deadline) == 0:
-                    raise _Elsewhere
-        return True
-    except _Elsewhere:
-        return False
+            if cursor is not None and not session.query(*move_cursor_sql(*cursor), deadline).command_tuples:
+                raise _Elsewhere(_CURSOR)
+            for item, parts in items:
+                stream = item.stream
+                for shape, values in parts:
+                    if session.execute(shape, partial(append_sql, shape), values, deadline) == 0:
+                        raise _Elsewhere(stream)
+            for sql, parameters in then:
+                session.query(sql, parameters, deadline)
+        return None
+    except _Elsewhere as found:
+        return str(found.args[0])
     except Refused as error:
         if error.sqlstate == _UNIQUE:
-            return False
+            return stream
         raise
 
 
+_CURSOR = "(cursor)"
+
+
 class _Elsewhere(Exception):
-    """The run's last record is another."""
+    """A stream's last record, or the cursor, is another."""
 
 
-def _is_there(session: Session, run_id: str, after: int, records: Sequence[Record], deadline: float) -> bool:
-    """The append whose answer was lost had been committed: these very records follow."""
-    sql = "SELECT type, version, at, body::text, data FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
-    found = rows_of(session.query(sql, (run_id, after, len(records)), deadline))
+def _are_there(
+    session: Session, items: list[tuple[Append, list[Batch]]], cursor: tuple[str, int, int] | None, deadline: float
+) -> bool:
+    """The commit whose answer was lost had been carried out: these very records follow."""
+    if not items:
+        found = rows_of(session.query(CURSOR, (cursor[0],), deadline)) if cursor else []
+        return bool(found) and cursor is not None and found[0][0] == cursor[2]
+    (stream, after, records), _ = items[0]
+    sql = "SELECT type, version, at, body::text, data FROM events WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
+    found = rows_of(session.query(sql, (stream, after, len(records)), deadline))
     ours = [(*stored_name(event), event.at, body_of(event).decode(), data) for event, data in records]
     return found == ours
 

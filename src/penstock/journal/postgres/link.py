@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
     20: lambda value: int.from_bytes(value, "big", signed=True),
     21: lambda value: int.from_bytes(value, "big", signed=True),
     23: lambda value: int.from_bytes(value, "big", signed=True),
+    701: lambda value: struct.unpack("!d", value)[0],
 }
 
 
@@ -209,11 +211,12 @@ class Link:
                 raise unavailable(self._place, seconds, "another thread is still waiting for it")
             return self._tries(work, deadline, seconds, opening)
         except BaseException as error:
-            if not isinstance(error, (Refused, PenstockError)):
+            mine = self._lock._is_owned()  # type: ignore[attr-defined]
+            if mine and not isinstance(error, (Refused, PenstockError)):
                 self._discard()
             raise
         finally:
-            if self._lock._is_owned():  # type: ignore[attr-defined]
+            if self._lock._is_owned():  # type: ignore[attr-defined] # no function around it: the stack may be full
                 self._lock.release()
 
     def _tries(self, work: Callable[[Session, float, bool], T], deadline: float, seconds: float, opening: bool) -> T:
@@ -259,9 +262,9 @@ class Link:
         return session
 
     def _discard(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def close(self) -> None:
         """Let go of the connection, for good."""

@@ -1,7 +1,7 @@
 """The SQL that appends to a PostgreSQL journal: one statement, so one round trip and one commit, whatever is appended.
 
-A statement inserts the events, and from their insertion alone follow the rows of `task_runs`, `runs` and `logs`. The
-events go in only where the run's last record is the expected one; otherwise nothing is written and no row is counted.
+A statement inserts the events, and from their insertion alone follow the rows of the tables and of `logs`. The
+events go in only where the stream's last record is the expected one; else nothing is written and no row is counted.
 
 A position is the transaction's number times 2^20 plus the record's place in its append. A sequence would not do: its
 numbers are drawn before the commit, so that a reader can pass one which is committed later. All transactions below
@@ -17,23 +17,44 @@ from typing import Any, NamedTuple
 
 from penstock.core.events import Event, Record, UnknownEvent, encode_event, stored_name
 from penstock.core.model import LogLine
-from penstock.journal.projections import PROJECTIONS, RUN_COLUMNS, TASK_COLUMNS
+from penstock.journal.access import wakes
+from penstock.journal.projections import KEYS, RUN_COLUMNS, projections_of
 
 PLACES = 20
+POSITION = f"(pg_current_xact_id()::text::int8 << {PLACES})"
 VISIBLE = f"position < (pg_snapshot_xmin(pg_current_snapshot())::text::int8 << {PLACES})"
 CHANNEL = "penstock"
+MOST_JOINED = 16
+JOINED_POSITION = (
+    "(SELECT (greatest(pg_snapshot_xmax(pg_current_snapshot())::text::int8 - 1, pg_current_xact_id()::text::int8) "
+    f"<< {PLACES}) + {1 << PLACES - 1} + nextval(pg_get_serial_sequence('logs', 'id')) * {MOST_JOINED} "
+    f"% {1 << PLACES - 1})"
+)
+"""Where an append goes that joins a transaction which has begun to write long before.
+
+Under its own number it would come before what the run has recorded meanwhile. So it goes to the place of the newest
+transaction that has ended, behind whatever that has written: behind everything its stream holds, and still not to be
+seen by a reader before all transactions up to there, itself among them, have ended.
+"""
 MOST_RECORDS = 5_000
 MOST_BYTES = 16_000_000
 
 EVENT_COLUMNS = ("type", "version", "at", "body", "data")
 LOG_COLUMNS = ("run_id", "key", "at", "level", "logger", "message")
 
-_KINDS = {
-    "at": "int8", "attempt": "int4", "body": "json", "cancel_requested": "bool", "created_at": "int8", "data": "bytea",
-    "ended_at": "int8", "lease_until": "int8", "level": "int4", "ordinal": "int4", "started_at": "int8",
-    "version": "int4",
-}  # fmt: skip
-_OIDS = {"bool": 16, "bytea": 17, "int8": 20, "int4": 23, "text": 25, "json": 114}
+_COLUMNS_OF = {
+    "bool": "cancel_requested declared outside paused under_way",
+    "bytea": "data",
+    "float8": "per_second",
+    "int4": "action attempt burst concurrency crashes level ordinal partitions priority slots version",
+    "int8": (
+        "at created_at due_at ended_at expires_at fired_at fired_until interval_end interval_start lease_until "
+        "next_due position scheduled_at started_at updated_at"
+    ),
+    "json": "body",
+}
+_KINDS = {column: kind for kind, columns in _COLUMNS_OF.items() for column in columns.split()}
+_OIDS = {"bool": 16, "bytea": 17, "int8": 20, "int4": 23, "text": 25, "json": 114, "float8": 701}
 _int4 = struct.Struct("!i").pack
 _int8 = struct.Struct("!q").pack
 _array = struct.Struct("!iiiii").pack
@@ -41,6 +62,7 @@ _NULL = _int4(-1)
 _ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "bool": lambda value: b"\1" if value else b"\0",
     "bytea": bytes,
+    "float8": struct.Struct("!d").pack,
     "int4": _int4,
     "int8": _int8,
     "json": bytes,
@@ -51,20 +73,36 @@ Value = bytes | None
 Clean = Callable[[Sequence[str], Any], Any]
 
 
+class Group(NamedTuple):
+    """Rows of one table that are written alike.
+
+    Attributes:
+        table, how, columns: see `Projection`.
+        several: more than one row; they come as arrays.
+    """
+
+    table: str
+    how: str
+    columns: tuple[str, ...]
+    several: bool
+
+
 class Shape(NamedTuple):
     """What a statement writes; there is one SQL text for each shape.
 
     Attributes:
         several: more than one event; they come as arrays.
-        tasks: rows of task_runs: none, one, or several (2) as arrays.
+        groups: rows of tables.
         run: the columns set in runs; all of them make the row.
         logs: with log lines.
+        wakes: tell those who listen.
     """
 
     several: bool
-    tasks: int
+    groups: tuple[Group, ...]
     run: tuple[str, ...]
     logs: bool
+    wakes: bool
 
 
 class Batch(NamedTuple):
@@ -87,86 +125,118 @@ def _encoders(columns: Sequence[str]) -> tuple[Callable[[Any], bytes], ...]:
     return tuple(_ENCODERS[_kind(column)] for column in columns)
 
 
-_TASK_REST = TASK_COLUMNS[1:]
-_TASK_ENCODERS = _encoders(_TASK_REST)
+_COLUMN_ENCODERS: dict[tuple[str, ...], tuple[Callable[[Any], bytes], ...]] = {}
 _LOG_ENCODERS = _encoders(LOG_COLUMNS)
 
 
 def batches(
-    run_id: str,
+    stream: str,
     expected: int,
     records: Sequence[Record],
     logs: Sequence[LogLine],
     clean: Clean = lambda columns, values: values,
+    place: int = 0,
 ) -> Iterator[Batch]:
     """The statements of an append: nearly always one; very large appends are cut into several.
 
     Args:
-        run_id: the run.
+        stream: the stream.
         expected: its last record.
         records: what to append.
         logs: log lines to write with it.
         clean: makes the values of columns storable.
+        place: how many records the transaction has written before.
     """
     run: dict[str, Any] = {}
-    for event, _ in records:
-        projection = PROJECTIONS.get(type(event))
-        if projection is not None and projection.table == "runs":
-            run.update(
-                zip(projection.columns, clean(projection.columns, projection.values(run_id, event)), strict=True)
-            )
+    for event, data in records:
+        for projection in projections_of(type(event)):
+            if projection.table == "runs":
+                for values in projection.rows(stream, event, data):
+                    run.update(zip(projection.columns, clean(projection.columns, values), strict=True))
     if len(run) < len(RUN_COLUMNS):
         run.pop("id", None)
     done = 0
     for part in _parts(records):
         last = done + len(part) == len(records)
-        yield _batch(run_id, expected, done, part, run if last else {}, logs if last else (), clean)
+        yield _batch(stream, expected + done, place + done, part, run if last else {}, logs if last else (), clean)
         done += len(part)
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Cut where a statement would be too large, or would change rows of a table in several ways.
+
+    One statement sees the tables as they were before it, so that of two changes of a row only one would be there.
+    """
     if len(records) == 1:
         yield records
         return
     start = size = 0
-    for index, record in enumerate(records):
-        size += len(record.data or b"")
-        if index > start and (size > MOST_BYTES or index - start >= MOST_RECORDS):
+    ways: dict[str, set[Any]] = {}
+    for index, (event, data) in enumerate(records):
+        size += len(data or b"")
+        mine = _ways(type(event))
+        other = any(ways.get(table, way) != way for table, way in mine.items())
+        if index > start and (other or size > MOST_BYTES or index - start >= MOST_RECORDS):
             yield records[start:index]
-            start, size = index, len(record.data or b"")
+            start, size, ways = index, len(data or b""), {}
+        ways.update(mine)
     yield records[start:]
 
 
+_WAYS: dict[type[Event], dict[str, set[Any]]] = {}
+
+
+def _ways(kind: type[Event]) -> dict[str, set[Any]]:
+    """How an event changes each of the tables that it changes; of `runs` there is one row, which is put together."""
+    found = _WAYS.get(kind)
+    if found is None:
+        found = _WAYS[kind] = {}
+        for table, how, columns, _ in projections_of(kind):
+            if table != "runs":
+                found.setdefault(table, set()).add((how, columns))
+    return found
+
+
 def _batch(
-    run_id: str,
+    stream: str,
     expected: int,
-    done: int,
+    place: int,
     records: Sequence[Record],
     run: dict[str, Any],
     logs: Sequence[LogLine],
     clean: Clean,
 ) -> Batch:
-    several = len(records) > 1 or done > 0
+    several = len(records) > 1 or place > 0
     events: list[tuple[Value, ...]] = []
-    tasks: dict[str, list[Value]] = {}
+    groups: dict[tuple[str, str, tuple[str, ...]], dict[Any, list[Value]]] = {}
     for event, data in records:
         name, version = stored_name(event)
         events.append((name.encode(), _int4(version), _int8(event.at), body_of(event), data))
-        projection = PROJECTIONS.get(type(event))
-        if projection is not None and projection.table == "task_runs":
-            # One statement changes a row once, and the last event of a step says it all.
-            values = clean(projection.columns, projection.values(run_id, event))
-            tasks[values[1]] = _encoded(_TASK_ENCODERS, values[1:])
-    values = [run_id.encode(), _int8(expected + done)]
-    values += [_int8(done), *_arrays(EVENT_COLUMNS, events)] if several else events[0]
-    if len(tasks) == 1:
-        values += next(iter(tasks.values()))
-    elif tasks:
-        values += _arrays(_TASK_REST, list(tasks.values()))
-    values += _encoded(_encoders(tuple(run)), run.values())
+        for projection in projections_of(type(event)):
+            table, how, columns, rows = projection
+            if table == "runs":
+                continue
+            for values in rows(stream, event, data):
+                # One statement changes a row once, and the last event about it says it all.
+                key = values[: len(KEYS[table])]
+                found = groups.setdefault((table, how, columns), {})
+                found[key] = _encoded(_encoders_of(columns), clean(columns, values))
+    parameters: list[Value] = [stream.encode(), _int8(expected)]
+    parameters += [_int8(place), *_arrays(EVENT_COLUMNS, events)] if several else events[0]
+    for (_, _, columns), found in groups.items():
+        parameters += next(iter(found.values())) if len(found) == 1 else _arrays(columns, list(found.values()))
+    parameters += _encoded(_encoders(tuple(run)), run.values())
     if logs:
-        values += log_arrays(logs)
-    return Batch(Shape(several, min(len(tasks), 2), tuple(run), bool(logs)), values)
+        parameters += log_arrays(logs)
+    shapes = tuple(Group(*group, len(found) > 1) for group, found in groups.items())
+    return Batch(Shape(several, shapes, tuple(run), bool(logs), wakes(records)), parameters)
+
+
+def _encoders_of(columns: tuple[str, ...]) -> tuple[Callable[[Any], bytes], ...]:
+    found = _COLUMN_ENCODERS.get(columns)
+    if found is None:
+        found = _COLUMN_ENCODERS[columns] = _encoders(columns)
+    return found
 
 
 def log_arrays(logs: Sequence[LogLine]) -> list[Value]:
@@ -204,17 +274,15 @@ def append_sql(shape: Shape) -> str:
         return ", ".join(f"${next(numbers)}::{_kind(column)}{suffix}" for column in columns)
 
     steps = [f"e AS ({_events_sql(shape.several, numbers, marks)} RETURNING 1)"]
-    main = "SELECT 1 FROM e LIMIT 1"
-    if shape.tasks:
-        tasks = _tasks_sql(shape, marks)
-        if not shape.run and not shape.logs:
-            return f"WITH {steps[0]} {tasks}"
-        steps.append(f"t AS ({tasks})")
+    groups = [_group_sql(group, marks) for group in shape.groups]
+    if len(groups) == 1 and shape.groups[0].how == "put" and not (shape.run or shape.logs or shape.wakes):
+        return f"WITH {steps[0]} {groups[0]}"
+    steps += [f"g{place} AS ({sql})" for place, sql in enumerate(groups)]
     if shape.run:
-        main = f"SELECT pg_notify('{CHANNEL}', $1) FROM e LIMIT 1"
         steps.append(f"r AS ({_run_sql(shape.run, marks(shape.run).split(', '))})")
     if shape.logs:
         steps.append(f"l AS ({LOGS_SQL.format(marks(LOG_COLUMNS, '[]'), _ONCE)})")
+    main = f"SELECT pg_notify('{CHANNEL}', $1) FROM e LIMIT 1" if shape.wakes else "SELECT 1 FROM e LIMIT 1"
     return f"WITH {', '.join(steps)} {main}"
 
 
@@ -230,7 +298,7 @@ def write_logs_sql() -> str:
 
 def _events_sql(several: bool, numbers: Iterator[int], marks: Callable[..., str]) -> str:
     columns = ", ".join(EVENT_COLUMNS)
-    position = f"(pg_current_xact_id()::text::int8 << {PLACES})"
+    position = POSITION
     if several:
         place = f"${next(numbers)}::int8 + n - 1"
         source = f"FROM unnest({marks(EVENT_COLUMNS, '[]')}) WITH ORDINALITY AS u({columns}, n) "
@@ -239,19 +307,29 @@ def _events_sql(several: bool, numbers: Iterator[int], marks: Callable[..., str]
         source = ""
         values = f"{position}, $1::text, $2::int8 + 1, {marks(EVENT_COLUMNS)}"
     return (
-        f"INSERT INTO events (position, run_id, seq, {columns}) SELECT {values} {source}"
-        "WHERE $2::int8 = 0 OR EXISTS (SELECT 1 FROM events WHERE run_id = $1::text AND seq = $2::int8)"
+        f"INSERT INTO events (position, stream, seq, {columns}) SELECT {values} {source}"
+        "WHERE $2::int8 = 0 OR EXISTS (SELECT 1 FROM events WHERE stream = $1::text AND seq = $2::int8)"
     )
 
 
-def _tasks_sql(shape: Shape, marks: Callable[..., str]) -> str:
-    columns = ", ".join(_TASK_REST)
-    if shape.tasks == 1:
-        source = f"SELECT $1::text, {marks(_TASK_REST)} FROM (SELECT 1 FROM e LIMIT 1) AS x"
+def _group_sql(group: Group, marks: Callable[..., str]) -> str:
+    table, how, columns, several = group
+    keys = KEYS[table]
+    names = ", ".join(columns)
+    if several:
+        rows = f"SELECT u.* FROM {_ONCE}unnest({marks(columns, '[]')}) AS u"
     else:
-        source = f"SELECT $1::text, u.* FROM {_ONCE}unnest({marks(_TASK_REST, '[]')}) AS u"
-    sets = ", ".join(f"{column} = excluded.{column}" for column in _TASK_REST if column != "key")
-    return f"INSERT INTO task_runs (run_id, {columns}) {source} ON CONFLICT (run_id, key) DO UPDATE SET {sets}"
+        rows = f"SELECT {marks(columns)} FROM (SELECT 1 FROM e LIMIT 1) AS x"
+    same = " AND ".join(f"{table}.{key} = v.{key}" for key in keys)
+    rest = [column for column in columns if column not in keys]
+    if how == "drop":
+        return f"DELETE FROM {table} USING ({rows}) AS v({names}) WHERE {same}"
+    if how == "set":
+        sets = ", ".join(f"{column} = v.{column}" for column in rest)
+        return f"UPDATE {table} SET {sets} FROM ({rows}) AS v({names}) WHERE {same}"
+    sets = ", ".join(f"{column} = excluded.{column}" for column in rest)
+    then = f"UPDATE SET {sets}" if how == "put" and rest else "NOTHING"
+    return f"INSERT INTO {table} ({names}) {rows} ON CONFLICT ({', '.join(keys)}) DO {then}"
 
 
 def _run_sql(columns: Sequence[str], marks: Sequence[str]) -> str:

@@ -1,0 +1,128 @@
+"""A run that somebody else executes, followed to its end: its states, its log, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from penstock.app import Penstock
+from penstock.cli.console import Parts, clean, colour, fitting, glyph, say, write_json, write_parts
+from penstock.cli.execution import CANCELLED, COMPLETED, FAILED, INTERRUPTED
+from penstock.cli.logs import family, new_lines, write_line
+from penstock.cli.plans import obstacle
+from penstock.cli.records import error_record, errors_of, run_record
+from penstock.cli.run_table import waiting_told
+from penstock.cli.session import short
+from penstock.cli.show import write_errors
+from penstock.cli.summary import advice
+from penstock.cli.units import ahead, clock, duration
+from penstock.core.errors import RunNotFound
+from penstock.core.events import now_us
+from penstock.core.model import Run
+from penstock.core.ports import Journal
+
+_LOOK_SECONDS = 0.3
+_DIM = "bright_black"
+
+
+def follow(app: Penstock, run: Run, *, lines: bool, as_json: bool) -> int:
+    """Wait for the end of a run.
+
+    Args:
+        app: where.
+        run: the run.
+        lines: show its states and its log meanwhile.
+        as_json: say only, as JSON, how it ended.
+
+    Returns:
+        0 completed, 1 failed or crashed, 3 cancelled, 130 when Ctrl-C ended the waiting.
+    """
+    try:
+        ended = _wait(app.journal, run, lines and not as_json)
+    except KeyboardInterrupt:
+        say()
+        say(f"{clean(run.name)} goes on without being watched. To stop it: penstock runs cancel {short(run.id)}")
+        return INTERRUPTED
+    code = {"Completed": COMPLETED, "Cancelled": CANCELLED}.get(ended.state, FAILED)
+    errors = errors_of(app.journal, ended.id) if code == FAILED else []
+    if as_json:
+        told = [error_record(key, error) for key, error in errors]
+        write_json({"run": run_record(ended, now_us()), "errors": told, "exit_code": code})
+        return code
+    write_parts(_summary(ended))
+    if errors:
+        write_errors(errors)
+    write_parts([[], *advice(_ways(ended))])
+    return code
+
+
+def _wait(journal: Journal, run: Run, lines: bool) -> Run:
+    seen: dict[str, int] = {}
+    told = ""
+    watch = journal.watch()
+    try:
+        while True:
+            found = journal.run(run.id)
+            if found is None:
+                raise RunNotFound(f"Run {run.name} was deleted.")
+            if lines:
+                told = _tell_state(journal, found, told)
+                _write_lines(journal, found, seen)
+            if found.ended:
+                return found
+            watch.wait(_LOOK_SECONDS)
+    finally:
+        watch.close()
+
+
+def _tell_state(journal: Journal, run: Run, before: str) -> str:
+    """Write a line when the run is in another state than before."""
+    now = now_us()
+    told = _state_told(journal, run, now)
+    key = f"{run.state} {run.crashes} {run.waiting.key if run.waiting is not None else ''}"
+    if key != before and told:
+        write_parts([[(f"{clock(now)}  ", _DIM), (f"{glyph(run.state)} ", colour(run.state)), (fitting(told), "")]])
+        sys.stdout.flush()
+    return key
+
+
+def _state_told(journal: Journal, run: Run, now: int) -> str:
+    name = f"{clean(run.deployment or run.flow)} · {clean(run.name)}"
+    if run.state == "Scheduled":
+        if run.crashes and run.due_at is not None:
+            return f"{name}  {clean(run.message or 'its process died.')} Again {ahead(run.due_at, now)}."
+        if run.due_at is not None and run.due_at > now:
+            return f"{name}  is due {ahead(run.due_at, now)}"
+        trouble = obstacle(journal, run.pool, run.queue or "", now) if run.pool is not None else None
+        more = f" {trouble[0]} {trouble[1]}" if trouble is not None else ""
+        return f"{name}  waits for a worker.{more}"
+    if run.state == "Paused":
+        return f"{name}  {waiting_told(run, now)}"
+    return f"{name}  {run.state.lower()}" if run.state in ("Running", "Retrying") else ""
+
+
+def _write_lines(journal: Journal, run: Run, seen: dict[str, int]) -> None:
+    names = {found.id: found.flow for found in family(journal, run)}
+    for line in new_lines(journal, list(names), seen):
+        write_line(line, "" if line.run_id == run.id else names[line.run_id], False)
+    sys.stdout.flush()
+
+
+def _summary(run: Run) -> list[Parts]:
+    style = colour(run.state)
+    took = duration(run.ended_at - run.started_at) if run.ended_at and run.started_at else ""
+    between = (" in " if run.state == "Completed" else " after ") if took else ""
+    name = fitting(f"  {clean(run.name)} · {short(run.id)}")
+    head: Parts = [(f"{glyph(run.state)} ", style), (f"{clean(run.flow)} {run.state.lower()}", f"bold {style}")]
+    lines: list[Parts] = [[*head, (between + took, ""), (name, _DIM)]]
+    if run.message and run.state != "Completed":
+        lines.append([("  " + clean(run.message.split("\n")[0]), "")])
+    return lines
+
+
+def _ways(run: Run) -> list[tuple[str, str]]:
+    ways: list[Any] = [(f"penstock runs show {short(run.id)}", "every step")]
+    ways.append((f"penstock runs logs {short(run.id)}", "what was logged"))
+    if run.state != "Completed":
+        ways.insert(0, (f"penstock runs resume {short(run.id)}", "go on from the steps that completed, here"))
+    return ways

@@ -1,0 +1,1 @@
+"""Limits on how much happens at once, or in a second."""

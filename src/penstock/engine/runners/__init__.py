@@ -1,0 +1,1 @@
+"""Where submitted steps are executed: in threads, or in processes of their own."""

@@ -1,0 +1,1 @@
+"""What decides that runs exist and who executes them: deployments, the scheduler, workers, backfills, automations."""

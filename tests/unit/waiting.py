@@ -1,0 +1,112 @@
+"""What the tests of waiting share: runs of a worker on a simulated clock, and people who answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from penstock.app import Penstock
+from penstock.core.deployments import Deployment
+from penstock.core.events import stored_name
+from penstock.core.model import Run, RunFilter
+from penstock.core.ports import Journal
+from penstock.engine.waiting.replies import reply
+from penstock.orchestrator.deployments import trigger
+from penstock.testing.simulation import Simulation
+
+PATIENCE_SECONDS = 30.0
+
+
+@contextmanager
+def worker_of(*flows: Any, journal: Journal | None = None) -> Iterator[Simulation]:
+    """A worker of these flows, on a clock that moves from one thing that is due to the next."""
+    with Simulation(flows={flow.name: flow for flow in flows}, journal=journal) as world:
+        for flow in flows:
+            world.deploy(Deployment(name=flow.name, flow=flow.name, entrypoint=f"(test):{flow.name}"))
+        yield world
+
+
+def begin(world: Simulation, flow: Any, **parameters: Any) -> str:
+    """Let the worker execute a run as far as it gets without waiting; its id."""
+    run_id = trigger(world.app.journal, flow.name, parameters).id
+    world.settle()
+    return run_id
+
+
+def run_of(world: Simulation | Penstock, run_id: str) -> Run:
+    """A run as it is now."""
+    app = world.app if isinstance(world, Simulation) else world
+    found = app.journal.run(run_id)
+    assert found is not None
+    return found
+
+
+def answered(world: Simulation, run_id: str, value: Any = None, **options: Any) -> Run:
+    """Answer, and let the worker go on."""
+    reply(world.app.journal, run_id, value, **options)
+    world.settle()
+    return run_of(world, run_id)
+
+
+def value_of(world: Simulation | Penstock, run_id: str) -> Any:
+    """What a completed run returned."""
+    app = world.app if isinstance(world, Simulation) else world
+    end = list(app.journal.load(run_id))[-1]
+    return app.results.load(end.event.result, end.data)  # type: ignore[attr-defined]
+
+
+def story(journal: Journal, run_id: str) -> list[str]:
+    """The events of a run, with the steps they are about: `TaskStarted sleep#1`."""
+    told = []
+    for stored in journal.load(run_id):
+        step = getattr(stored.event, "step", None)
+        about = getattr(getattr(stored.event, "waiting", None), "key", None) or getattr(step, "key", step)
+        told.append(" ".join(filter(None, (stored_name(stored.event)[0], about))))
+    return told
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.005)
+    return found
+
+
+@contextmanager
+def meanwhile(app: Penstock, flow: Any, *args: Any) -> Iterator[Callable[[], Any]]:
+    """The flow runs in another thread; what is given waits for its state."""
+    states: list[Any] = []
+
+    def work() -> None:
+        with app.activate():
+            states.append(flow(*args, return_state=True))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    def ended() -> Any:
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive(), "the flow goes on waiting"
+        return states[0]
+
+    try:
+        yield ended
+    finally:
+        thread.join(PATIENCE_SECONDS)
+
+
+def paused(app: Penstock, asks: int = 1) -> Run:
+    """The only run, as soon as so many of its steps wait."""
+    from penstock.engine.waiting.replies import asked_of
+
+    def found() -> Run | None:
+        runs = app.journal.runs(RunFilter(limit=2))
+        return runs[0] if runs and len(asked_of(app.journal, runs[0]).state.waits) >= asks else None
+
+    run: Run = until(found, "the run waits")
+    return run
