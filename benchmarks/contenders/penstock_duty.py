@@ -66,7 +66,8 @@ def completed() -> int:
 def take(running: Plant, *options: str) -> None:
     """Start a worker, which is a scheduler too."""
     fresh = ["--fresh"] if os.environ.get("BENCH_FRESH") else []
-    running.start(plant.command("penstock"), "worker", "start", "--quiet", *fresh, *options)
+    again = ["--runs-per-process", os.environ["BENCH_AGAIN"]] if os.environ.get("BENCH_AGAIN") else []
+    running.start(plant.command("penstock"), "worker", "start", "--quiet", *fresh, *again, *options)
 
 
 def asking(body: Any) -> Callable[[str], object]:

@@ -188,8 +188,12 @@ class Penstock:
         self.journal.close()
 
 
-def open_journal(settings: Settings) -> Journal:
+def open_journal(settings: Settings, *, patient: bool = False) -> Journal:
     """The journal the settings name.
+
+    Args:
+        settings: which one.
+        patient: it has been open in another process: wait for a server that is away, instead of refusing at once.
 
     Raises:
         JournalError: it cannot be opened; nothing was changed.
@@ -201,7 +205,7 @@ def open_journal(settings: Settings) -> Journal:
         return SqliteJournal(Path(settings.home) / "journal.db", full=full)
     if url.startswith(("postgresql://", "postgres://")):
         require("psycopg", "postgres")
-        journal: Journal = require("penstock.journal.postgres", "postgres").PostgresJournal(url)
+        journal: Journal = require("penstock.journal.postgres", "postgres").PostgresJournal(url, patient=patient)
         return journal
     if url.startswith("sqlite:///"):
         return SqliteJournal(Path(url.removeprefix("sqlite:///")), full=full)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.conftest import missing
@@ -106,4 +107,17 @@ def test_a_server_that_stays_away(own_server: OwnServer) -> None:
     assert len(list(journal.load(run_id))) == 2
     journal.append(run_id, 2, [task_completed(1)])
     assert len(journal.task_runs(run_id)) == 1
+    journal.close()
+
+
+def test_a_patient_one_is_opened_when_the_server_is_back(own_server: OwnServer) -> None:
+    PostgresJournal(own_server.url).close()
+    own_server.stop()
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(PostgresJournal, own_server.url, patient=True)
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=1)
+        own_server.start()
+        journal = opening.result(timeout=60)
+    journal.append(begin_run(journal), 2, [task_completed(1)])
     journal.close()

@@ -54,7 +54,7 @@ def go_on(place: Place, worker: Duty) -> None:
     assert worker.end() == 0
     due = [r["scheduled_at"] for r in place.cli.json("runs", "list", "--limit", "1000")["runs"] if r["flow"] == "tick"]
     assert len(set(due)) == len(due)
-    assert "Traceback" not in worker.err
+    assert "Traceback" not in worker.err, worker.err
 
 
 def test_a_short_outage_is_waited_for(place: Place, server: OwnServer) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 from types import TracebackType
 
-from penstock.app import Penstock, load_settings
+from penstock.app import Penstock, load_settings, open_journal
 from penstock.authoring.loading import load_flow
 from penstock.core.errors import PenstockError
 from penstock.engine.scheduled import execute
@@ -29,7 +29,8 @@ class Executor:
     def __init__(self, entrypoint: str) -> None:
         keep_printing()
         self._entrypoint = entrypoint
-        self._app = Penstock(load_settings())
+        settings = load_settings()
+        self._app = Penstock(settings, journal=open_journal(settings, patient=True))
         name_lines()
         self._found = _surroundings()
 

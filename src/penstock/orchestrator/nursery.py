@@ -160,6 +160,8 @@ class Nursery:
             code = _execute(self._entrypoint, order, channel, self._runs)
         except SystemExit as exit_:
             code = exit_.code if isinstance(exit_.code, int) else 1
+        except PenstockError as error:
+            print(f"penstock: {error}", file=sys.stderr)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -52,6 +52,7 @@ class PostgresJournal(SqlJournal):
     Args:
         url: postgresql://user:password@host:port/database, or any other connection string of libpq.
         outage_seconds: how long to wait for a server that is away (restart, failover) before giving up.
+        patient: wait for it also when opening, where the address is known to be right.
 
     Raises:
         ConfigurationError: the address, the user or the database is wrong.
@@ -65,7 +66,7 @@ class PostgresJournal(SqlJournal):
     visible = VISIBLE
     ref_test = "strpos(body::text, '\"ref\"') > 0"
 
-    def __init__(self, url: str, *, outage_seconds: float = 60.0) -> None:
+    def __init__(self, url: str, *, outage_seconds: float = 60.0, patient: bool = False) -> None:
         parameters = server.address(url)
         self.location = server.place_of(parameters)
         self.outage_seconds = outage_seconds
@@ -77,7 +78,7 @@ class PostgresJournal(SqlJournal):
 
         self._writer = Link(connect, self._prepare_writer, self.location, outage_seconds)
         self._reader = Link(connect, self._prepare_reader, self.location, outage_seconds)
-        self._guarded(self._writer.open)
+        self._guarded(lambda: self._writer.open(patient))
         self._steps: Any = None
         self._joining = threading.Lock()
 

@@ -33,6 +33,7 @@ _TRANSIENT = frozenset({"40001", "40P01", "0A000", "26000"})
 """Worth another try: serialization, deadlock; a plan or a prepared statement that a change of the tables took away."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _CLOSE_WAITS_SECONDS = 3.0
+_FRAMES = 150
 _READERS: dict[int, Callable[[bytes], Any]] = {
     16: lambda value: value == b"\1",
     17: bytes,
@@ -41,6 +42,16 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
     23: lambda value: int.from_bytes(value, "big", signed=True),
     701: lambda value: struct.unpack("!d", value)[0],
 }
+
+
+def _make_room(frames: int) -> None:
+    """See that there is room on the stack: a connection that is half made when it is full could not be closed.
+
+    Raises:
+        RecursionError: there is not.
+    """
+    if frames:
+        _make_room(frames - 1)
 
 
 class Session:
@@ -180,16 +191,20 @@ class Link:
         self._outage = outage_seconds
         self._lock = threading.RLock()
         self._session: Session | None = None
+        self._spoiled: Session | None = None
         self._pid = os.getpid()
         self._closed = False
 
-    def open(self) -> None:
+    def open(self, patient: bool) -> None:
         """Connect for the first time: a mistake in the address is told at once, and a server that starts is awaited.
+
+        Args:
+            patient: the address is known to be right; wait for a server that is away, too.
 
         Raises:
             ConfigurationError, JournalUnavailable: with what to do.
         """
-        self.use(lambda session, deadline, lost: None, opening=True)
+        self.use(lambda session, deadline, lost: None, opening=not patient)
 
     def use(self, work: Callable[[Session, float, bool], T], *, opening: bool = False, limit: float | None = None) -> T:
         """Do something with the session; when the connection is lost, do it again with another.
@@ -245,6 +260,8 @@ class Link:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _connected(self, deadline: float, opening: bool) -> Session:
+        _make_room(_FRAMES)
+        self._discard()
         try:
             session = Session(self._connect(max(deadline - time.monotonic(), 1.0)))
         except psycopg.OperationalError as error:
@@ -262,9 +279,12 @@ class Link:
         return session
 
     def _discard(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        """Never use the session again, and close it: now, or before the next one is made if the stack is full now."""
+        if self._session is not None:
+            self._spoiled, self._session = self._session, None
+        if self._spoiled is not None:
+            self._spoiled.close()
+            self._spoiled = None
 
     def close(self) -> None:
         """Let go of the connection, for good."""
