@@ -188,6 +188,20 @@ class Penstock:
         self.journal.close()
 
 
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+def _postgres() -> Any:
+    require("psycopg", "postgres")
+    return require("penstock.journal.postgres", "postgres")
+
+
+def import_journal(settings: Settings) -> None:
+    """Import what `open_journal` will need, in a process that has others do it."""
+    if settings.database_url.startswith(_POSTGRES):
+        _postgres()
+
+
 def open_journal(settings: Settings, *, patient: bool = False) -> Journal:
     """The journal the settings name.
 
@@ -203,9 +217,8 @@ def open_journal(settings: Settings, *, patient: bool = False) -> Journal:
     full = settings.durability == "full"
     if not url:
         return SqliteJournal(Path(settings.home) / "journal.db", full=full)
-    if url.startswith(("postgresql://", "postgres://")):
-        require("psycopg", "postgres")
-        journal: Journal = require("penstock.journal.postgres", "postgres").PostgresJournal(url, patient=patient)
+    if url.startswith(_POSTGRES):
+        journal: Journal = _postgres().PostgresJournal(url, patient=patient)
         return journal
     if url.startswith("sqlite:///"):
         return SqliteJournal(Path(url.removeprefix("sqlite:///")), full=full)

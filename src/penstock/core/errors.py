@@ -53,6 +53,17 @@
     |  |- MissingResult            .result() of a completed state that holds no value
     |  `- UnfinishedRun            .result() of something that has not ended
     |     `- UpstreamFailed        a task was not run because one it needs did not complete
+    |- DataError                   data could not be brought in, kept or found
+    |  |- SourceUnavailable        a source cannot be reached, or does not answer as it should
+    |  |- SourceChanged            what a position stands for is not there any more
+    |  |- BadData                  no record can be told from the next
+    |  |- SinkUnavailable          a sink cannot be reached, or is full
+    |  |- SchemaRefused            a table and the rows for it do not go together
+    |  |- PipeTakenOver            another process goes on with this pipe
+    |  |- Unbalanced               records were lost or came from nowhere: a defect of a source or a sink
+    |  |- ConnectionNotFound       no connection of that name
+    |  |- BadConnection            a connection that cannot be (lists every mistake)
+    |  `- DatasetNotFound          no dataset of that name
     |- MissingContextError         needs a run around it, and there is none
     |- RecordedError               stands in for an exception that could not be stored
     |- LimitTimedOut               a slot or a turn did not come in time (also TimeoutError)
@@ -442,6 +453,77 @@ class UnfinishedRun(RunError):
     """The run has not ended, so it has no result."""
 
     code = "unfinished-run"
+
+
+class DataError(PenstockError):
+    """Data could not be brought in, kept or found."""
+
+    code = "data"
+
+
+class SourceUnavailable(DataError):
+    """The source cannot be reached."""
+
+    code = "source-unavailable"
+    hint = "what has landed stays; the next time goes on from there"
+
+
+class SourceChanged(DataError):
+    """What was to be read is not there any more."""
+
+    code = "source-changed"
+
+
+class BadData(DataError, ValueError):
+    """The data cannot be read."""
+
+    code = "bad-data"
+
+
+class SinkUnavailable(DataError):
+    """The sink cannot be reached."""
+
+    code = "sink-unavailable"
+    hint = "what has landed stays; the next time goes on from there"
+
+
+class SchemaRefused(DataError, ValueError):
+    """The table and the rows for it do not go together."""
+
+    code = "schema-refused"
+
+
+class PipeTakenOver(DataError):
+    """Another process goes on with this pipe; this one has stopped, and wrote nothing twice."""
+
+    code = "pipe-taken-over"
+
+
+class Unbalanced(DataError):
+    """The records that were read are not those that landed or were rejected."""
+
+    code = "unbalanced"
+    hint = "this is a defect of the source or the sink: please report it"
+
+
+class ConnectionNotFound(DataError):
+    """There is no such connection."""
+
+    code = "connection-not-found"
+    hint = "penstock connection list shows those there are"
+
+
+class BadConnection(DataError, ValueError):
+    """A connection that cannot be."""
+
+    code = "bad-connection"
+
+
+class DatasetNotFound(DataError):
+    """There is no such dataset."""
+
+    code = "dataset-not-found"
+    hint = "penstock dataset list shows those there are"
 
 
 class MissingContextError(PenstockError, RuntimeError):

@@ -21,7 +21,7 @@ import time
 import traceback
 from typing import Any
 
-from penstock.app import load_settings
+from penstock.app import import_journal, load_settings
 from penstock.authoring.loading import load_flow
 from penstock.core.errors import ParameterError, PenstockError
 from penstock.core.events import (
@@ -238,7 +238,7 @@ def warm(flow: Any) -> None:
     """Have ready what every run needs, so that its process need not make it: decoders, statements, the signature."""
     for kind in (RunCreated, RunClaimed, RunStarted, TaskStarted, TaskCompleted, RunCompleted):
         decode_kind(kind.stored, kind.version)
-    load_settings()
+    import_journal(load_settings())
     with contextlib.suppress(ParameterError):
         flow.validated(flow.parameters((), {}))
     journal = MemoryJournal()

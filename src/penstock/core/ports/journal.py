@@ -1,16 +1,15 @@
-"""What the rooms ask of each other."""
+"""What the journal owes to the rooms above it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # these cost more than the rest of `import penstock`
-    from penstock.core.events import Append, Event, Record, Saved, Stored
+    from penstock.core.events import Append, Record, Stored
     from penstock.core.model import (
-        Alert,
         Artifact,
         Backfill,
         Cached,
@@ -445,165 +444,3 @@ class Joined(ABC):
     @abstractmethod
     def undo(self) -> None:
         """Roll it back, if it is still open."""
-
-
-class ResultStore(ABC):
-    """Turns values into recorded bytes and back."""
-
-    @abstractmethod
-    def save(self, value: Any) -> tuple[Saved, bytes | None]:
-        """Serialize; large values go to the store and come back as a reference without bytes.
-
-        Raises:
-            ResultNotSaved: no serializer can write the value.
-        """
-
-    @abstractmethod
-    def load(self, saved: Saved, data: bytes | None) -> Any:
-        """The value again.
-
-        Raises:
-            ResultUnavailable: the file is missing or damaged, or its serializer is not installed.
-        """
-
-    def renew(self, saved: Saved) -> bool:
-        """Another record is about to refer to this value, so that it must not be swept away; False when it is gone."""
-        return True
-
-    def shared(self) -> bool:
-        """Whether other journals refer to what is stored here, too; then nothing is removed."""
-        return False
-
-    def sweep(self, unused: Callable[[Sequence[str]], set[str]], part: range = range(256)) -> int:
-        """Remove what is stored and not used, and older than an hour; returns how much.
-
-        Args:
-            unused: tells which of some references nothing uses (see `Journal.unused`).
-            part: which of 256 parts of the store to look through.
-        """
-        return 0
-
-    def remove(self, refs: Iterable[str]) -> int:
-        """Remove what is stored under these references, unless it was stored or renewed within the last hour."""
-        return 0
-
-
-class TaskRunner(ABC):
-    """Runs submitted tasks beside the flow. One instance serves one flow run at a time; `duplicate` makes another."""
-
-    max_workers: int
-
-    @abstractmethod
-    def duplicate(self) -> TaskRunner:
-        """A fresh runner with the same settings."""
-
-    @abstractmethod
-    def start(self, live: Any) -> None:
-        """Get ready for the tasks of one flow run."""
-
-    @abstractmethod
-    def submit(self, job: Callable[[], None]) -> None:
-        """Run the job soon, on a worker of its own. Never blocks."""
-
-    def submit_first(self, job: Callable[[], None]) -> None:
-        """Run the job before those that are waiting to be run."""
-        self.submit(job)
-
-    elsewhere = False
-    """Functions are executed by `invoke`, not in the worker thread itself."""
-
-    def invoke(
-        self,
-        fn: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        seconds: float | None,
-        late: Any,
-    ) -> Any:
-        """Execute a submitted task's function in another process or on another machine.
-
-        Args:
-            fn: the function; it may be async.
-            args: positional arguments.
-            kwargs: keyword arguments.
-            seconds: end it for certain after so long, and raise `late`.
-            late: the exception.
-        """
-        raise NotImplementedError(f"{type(self).__name__} runs functions where it is")
-
-    @abstractmethod
-    def stop(self, kill: bool = False) -> None:
-        """Let go of all workers; with `kill`, at once."""
-
-
-class Engine(Protocol):
-    """What `@flow` and `@task` objects call."""
-
-    def call_task(
-        self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
-    ) -> Any:
-        """Run a task in place."""
-
-    def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
-        """Run a task on the flow's runner."""
-
-    def call_flow(
-        self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
-    ) -> Any:
-        """Run a flow in the calling process."""
-
-    def call_wait(self, ask: Any, awaited: bool | None = None) -> Any:
-        """Wait, as a step of the run around.
-
-        Args:
-            ask: for what; see `penstock.engine.waiting.asks.Ask`.
-            awaited: give a coroutine; None to find out whether the code around is async.
-        """
-
-
-class Alerts(Protocol):
-    """A place where people are told what automations have to tell."""
-
-    def send(self, alert: Alert) -> None:
-        """Pass it on, or raise. What may have been lost comes again, with the same key."""
-
-
-class Services(Protocol):
-    """What the methods of a flow that deploy it call."""
-
-    def to_deployment(self, flow: Any, name: str | None, options: dict[str, Any]) -> Any:
-        """A deployment of this flow."""
-
-    def deploy(self, *deployments: Any) -> list[str]:
-        """Put deployments into the journal, for workers; returns their names."""
-
-    def serve(self, *deployments: Any, limit: int | None = None) -> None:
-        """Deploy, and execute their runs in processes of this one until it is stopped."""
-
-
-Observer: TypeAlias = "Callable[[str, Event], None]"
-
-_provider: list[Callable[[], Engine]] = []
-
-
-def provide_engine(provider: Callable[[], Engine]) -> None:
-    """Say where flows and tasks find their engine (called once, by the composition root)."""
-    _provider[:] = [provider]
-
-
-_services: list[Callable[[], Services]] = []
-
-
-def provide_services(provider: Callable[[], Services]) -> None:
-    """Say where flows find what deploys them (called once, by the package)."""
-    _services[:] = [provider]
-
-
-def current_services() -> Services:
-    """What deploys and serves flows."""
-    return _services[0]()
-
-
-def current_engine() -> Engine:
-    """The engine of this process."""
-    return _provider[0]()

@@ -1,0 +1,31 @@
+"""What the rooms ask of each other."""
+
+from penstock.core.ports.journal import Joined, Journal, Watch
+from penstock.core.ports.running import (
+    Alerts,
+    Engine,
+    Observer,
+    ResultStore,
+    Services,
+    TaskRunner,
+    current_engine,
+    current_services,
+    provide_engine,
+    provide_services,
+)
+
+__all__ = [
+    "Alerts",
+    "Engine",
+    "Joined",
+    "Journal",
+    "Observer",
+    "ResultStore",
+    "Services",
+    "TaskRunner",
+    "Watch",
+    "current_engine",
+    "current_services",
+    "provide_engine",
+    "provide_services",
+]

@@ -1,0 +1,17 @@
+"""Data in, data out: sources, sinks, and what brings the one into the other."""
+
+from penstock.core.ports.data import Batch, Counts, Part, Place, Position, Rejected, Sink, Source
+from penstock.data.ingest import Progress, ingest
+
+__all__ = [
+    "Batch",
+    "Counts",
+    "Part",
+    "Place",
+    "Position",
+    "Progress",
+    "Rejected",
+    "Sink",
+    "Source",
+    "ingest",
+]
