@@ -6,7 +6,7 @@ BIN := .venv/bin
 CORE := .venv/.stamp-core
 DEV := .venv/.stamp-dev
 DOCS := .venv/.stamp-docs
-SCRIPTS := .ci/run $(filter-out %.yml,$(wildcard scripts/*))
+SCRIPTS := .ci/run $(filter-out %.yml %.d,$(wildcard scripts/*)) $(wildcard scripts/services.d/*.sh)
 
 export PYTHON
 .DEFAULT_GOAL := help

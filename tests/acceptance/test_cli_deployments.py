@@ -96,6 +96,26 @@ def test_what_is_changed_added_and_removed(place: Place) -> None:
     assert "when triggered" in place.cli.run("deployments", "list", "--pool", "default").out
 
 
+def test_automations_that_are_declared_no_more_are_removed(place: Place) -> None:
+    declared(place, nightly='cron = "0 3 * * *"')
+    project = place.folder / "pyproject.toml"
+    bare = project.read_text()
+    table = (
+        '[tool.penstock.automations.{0}]\ntrigger.event = "RunFailed"\n'
+        'actions = [{{ type = "notify", message = "no" }}]\n'
+    )
+    project.write_text(bare + table.format("one") + table.format("two"))
+    assert "+ automation one  new" in place.cli.run("deploy").out
+    project.write_text(bare + table.format("two"))
+    place.cli.run("deploy")
+    assert "- automation one  removed" in place.cli.run("deploy", "--prune", "--dry-run").out
+    names = {each["name"] for each in place.cli.json("automations", "list")["automations"]}
+    assert names == {"one", "two"}
+    removed = place.cli.json("deploy", "--prune")["automations"]
+    assert {each["name"]: each["change"] for each in removed} == {"one": "removed", "two": "unchanged"}
+    assert [each["name"] for each in place.cli.json("automations", "list")["automations"]] == ["two"]
+
+
 def test_paused_by_hand_stays_paused(place: Place) -> None:
     declared(place, nightly='schedules = ["0 2 * * *", { cron = "0 3 * * *", name = "late" }]')
     place.cli.run("deploy")

@@ -27,6 +27,7 @@ GROUPS = {
     "worker": "start list",
     "pools": "list show set pause resume delete queue",
     "limits": "list show set apply delete reset",
+    "connection": "create list show test delete types rotate-key new-key",
     "cache": "list invalidate clear",
     "automations": "declare list show pause resume delete test",
     "events": "list follow emit",
@@ -34,7 +35,7 @@ GROUPS = {
     "db": "upgrade status purge vacuum",
 }
 COMMANDS = [
-    *((name,) for name in ("run", "deploy", "serve", "init", "doctor", "version")),
+    *((name,) for name in ("run", "deploy", "serve", "ingest", "init", "doctor", "version")),
     *((group, name) for group, names in GROUPS.items() for name in names.split()),
 ]
 

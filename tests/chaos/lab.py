@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,13 +87,17 @@ class Gate:
 
 
 class Lab:
-    """Talks to the zygote."""
+    """Talks to the zygote.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: of the workers.
+        modules: what the zygote has imported when it forks.
+    """
+
+    def __init__(self, folder: Path, modules: Sequence[str] = ("tests.chaos.workers",)) -> None:
         self.folder = folder
         self._numbers = count(1)
         self._live: list[Worker] = []
-        modules = ["tests.chaos.workers"]
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         self._zygote = subprocess.Popen(
             [sys.executable, "-W", "error", str(Path(__file__).with_name("zygote.py")), *modules],

@@ -27,7 +27,7 @@ class Server:
     """A PostgreSQL server of the test's own, which may be stopped and started."""
 
     def __init__(self, folder: Path) -> None:
-        self.environ = {**os.environ, "PENSTOCK_SERVICES_DIR": str(folder)}
+        self.environ = {**os.environ, "PENSTOCK_SERVICES_DIR": str(folder), "PENSTOCK_SERVICES_ONLY": "postgres"}
         self.environ.pop("PENSTOCK_TEST_POSTGRES_URL", None)
         self.folder = folder
 

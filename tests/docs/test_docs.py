@@ -24,6 +24,7 @@ from penstock import Flow, Task
 from penstock.app import Settings
 from penstock.core.events import EVENTS
 from penstock.core.plans import PLANS
+from penstock.core.sealed import CONNECTIONS
 from penstock.core.verdicts import VERDICTS
 from penstock.journal.versions import schema_sql
 
@@ -199,7 +200,7 @@ def test_the_page_on_the_journal_names_every_event_table_and_column() -> None:
     assert own | columns <= set(re.findall(r"`(\w+)`", page))
     rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \|", page, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"\w+", row)}
-    kinds = {*EVENTS.values(), *PLANS, *VERDICTS}
+    kinds = {*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS}
     assert told == {*(kind.stored for kind in kinds), "RunDeleted"}
 
 

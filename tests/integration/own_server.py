@@ -47,7 +47,7 @@ class OwnServer:
         raise TimeoutError("the server has no process to kill")
 
     def _services(self, *command: str) -> None:
-        environment = {**os.environ, "PENSTOCK_SERVICES_DIR": str(self._folder)}
+        environment = {**os.environ, "PENSTOCK_SERVICES_DIR": str(self._folder), "PENSTOCK_SERVICES_ONLY": "postgres"}
         environment.pop("PENSTOCK_TEST_POSTGRES_URL", None)
         subprocess.run([_SERVICES, *command], env=environment, check=True, capture_output=True, timeout=110)
 

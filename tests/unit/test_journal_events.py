@@ -9,7 +9,7 @@ import json
 import msgspec
 import pytest
 
-from penstock.core import events, plans, verdicts
+from penstock.core import events, plans, sealed, verdicts
 from penstock.core.events import (
     EVENTS,
     Event,
@@ -23,6 +23,7 @@ from penstock.core.events import (
     stored_name,
 )
 from penstock.core.plans import PLANS
+from penstock.core.sealed import CONNECTIONS
 from penstock.core.verdicts import VERDICTS
 from penstock.testing.journal_events import every_event
 
@@ -74,8 +75,11 @@ STORED = {
     ("RunsPurged", 1),
     ("TransactionDecided", 1),
     ("ResultCached", 1),
+    ("ConnectionSaved", 1),
+    ("ConnectionResealed", 1),
+    ("ConnectionDeleted", 1),
 }
-LATE = (*PLANS, *VERDICTS)
+LATE = (*PLANS, *VERDICTS, *CONNECTIONS)
 
 
 def test_the_stored_names_are_these() -> None:
@@ -84,7 +88,7 @@ def test_the_stored_names_are_these() -> None:
 
 
 def test_stored_names_and_versions_are_literals_beside_their_class() -> None:
-    trees = [ast.parse(inspect.getsource(module)) for module in (events, plans, verdicts)]
+    trees = [ast.parse(inspect.getsource(module)) for module in (events, plans, sealed, verdicts)]
     classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     for kind in (*EVENTS.values(), *LATE):
         literals = {

@@ -20,8 +20,9 @@ from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
 from penstock.core.model import StoredDeployment
 from penstock.core.ports import Journal
-from penstock.orchestrator.automations import automations_in_project, compared
+from penstock.orchestrator.automations import automations_in_project, compared, declared_no_more
 from penstock.orchestrator.automations import declare as declare_automations
+from penstock.orchestrator.automations import delete as delete_automation
 from penstock.orchestrator.deployments import delete
 from penstock.orchestrator.services import SERVED, refuse_taken_names
 from penstock.orchestrator.services import deploy as put
@@ -77,7 +78,7 @@ def deploy(
     concurrency: Annotated[int | None, typer.Option(metavar="N", min=1, help="So many of its runs at once.")] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Its schedules make no runs until it is resumed.")] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Remove deployments of this folder that pyproject.toml declares no more.")
+        bool, typer.Option("--prune", help="Remove what pyproject.toml has declared, and declares no more.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     json: Annotated[bool, JSON] = False,
@@ -112,8 +113,13 @@ def deploy(
                 if deed.what == "removed":
                     delete(journal, deed.name)
         told = compared(journal, automations.values())
+        if prune and file is not None:
+            told |= dict.fromkeys(declared_no_more(journal, file, automations), "removed")
         if not dry_run:
             declare_automations(journal, *automations.values())
+            for each, what in told.items():
+                if what == "removed":
+                    delete_automation(journal, each)
         stored = {each.name: each for each in journal.deployments()}
         if json:
             also = [{"name": name, "change": what} for name, what in told.items()]

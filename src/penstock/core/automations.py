@@ -140,6 +140,7 @@ class Automation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         actions: what is done then, in this order as far as it stays inside the journal.
         description: for people.
         paused: it does not fire.
+        folder: that of the pyproject.toml which declares it, so that it can be told what that declares no more.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Automation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actions: tuple[Action, ...]
     description: str | None = None
     paused: bool = False
+    folder: str | None = None
 
 
 def several(value: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from penstock.core.extras import LateModule
 
 _plans: Any = LateModule("penstock.core.plans")  # most runs never meet them, and they cost milliseconds
 _verdicts: Any = LateModule("penstock.core.verdicts")
+_sealed: Any = LateModule("penstock.core.sealed")
 
 
 class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -486,7 +487,8 @@ def event_kind(name: str, version: int) -> type[Event] | None:
     """The class of an event as it is stored; None for an unknown one."""
     kind = EVENTS.get((name, version))
     if kind is None:
-        EVENTS.update({(kind.stored, kind.version): kind for kind in (*_plans.PLANS, *_verdicts.VERDICTS)})
+        others = (*_plans.PLANS, *_verdicts.VERDICTS, *_sealed.CONNECTIONS)
+        EVENTS.update({(kind.stored, kind.version): kind for kind in others})
         kind = EVENTS.get((name, version))
     return kind
 

@@ -11,6 +11,7 @@ KEPT = frozenset(
         *("DeploymentDeclared", "DeploymentPaused", "DeploymentResumed", "DeploymentDeleted"),
         *("PoolDeclared", "QueueDeclared", "PoolDeleted", "LimitDeclared", "LimitDeleted"),
         *("AutomationDeclared", "AutomationDeleted", "BackfillCreated", "BackfillEnded", "RunsPurged"),
+        *("ConnectionSaved", "ConnectionResealed", "ConnectionDeleted"),
     }
 )
 """What people decided, and that runs were removed: there for good."""

@@ -50,11 +50,10 @@ class Progress:
 
     @property
     def fraction(self) -> float | None:
-        """How much of it is done, from 0 to 1; None where the source cannot tell."""
-        if self.total.bytes:
-            return min(self.bytes_read / self.total.bytes, 1.0)
-        if self.total.rows:
-            return min(self.counts.read / self.total.rows, 1.0)
+        """How much of it is done, from 0 to 1; None where the source cannot tell, or was wrong."""
+        for all_, done in ((self.total.bytes, self.bytes_read), (self.total.rows, self.counts.read)):
+            if all_:
+                return done / all_ if done <= all_ else None
         return None
 
     @property

@@ -256,3 +256,12 @@ CREATE TABLE partitions (
     at BIGINT NOT NULL,
     CONSTRAINT pk_partitions PRIMARY KEY (flow, partition)
 );
+CREATE TABLE connections (
+    name TEXT COLLATE "C" NOT NULL,
+    type TEXT NOT NULL,
+    key TEXT NOT NULL,
+    sealed BYTEA NOT NULL,
+    seq BIGINT NOT NULL,
+    saved_at BIGINT NOT NULL,
+    CONSTRAINT pk_connections PRIMARY KEY (name)
+);

@@ -357,3 +357,15 @@ partitions = Table(
     _needed("at", BigInteger()),
     PrimaryKeyConstraint("flow", "partition", name="pk_partitions"),
 )
+
+connections = Table(
+    "connections",
+    metadata,
+    _needed("name", _Key),
+    _needed("type", Text()),
+    _needed("key", Text()),
+    _needed("sealed", LargeBinary()),
+    _needed("seq", BigInteger()),
+    _needed("saved_at", BigInteger()),
+    PrimaryKeyConstraint("name", name="pk_connections"),
+)

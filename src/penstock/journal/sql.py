@@ -14,9 +14,9 @@ from penstock.core.model import FlowSummary, LogLine, TaskRun
 from penstock.core.ports import Joined
 from penstock.journal.access import slices
 from penstock.journal.automations import SqlAutomations
+from penstock.journal.connections import SqlConnections
 from penstock.journal.plans import SqlPlans
 from penstock.journal.projections import TASK_COLUMNS
-from penstock.journal.retention import SqlRetention
 from penstock.journal.rows import result_refs, saved_of, task_run_of
 from penstock.journal.search import SqlSearch
 from penstock.journal.slots import SqlSlots
@@ -28,7 +28,7 @@ CURSOR = "SELECT position FROM cursors WHERE name = ?"
 TABLES = (
     "runs", "task_runs", "events", "logs", "cursors", "terms", "deployments", "schedules", "pools", "queues", "workers",
     "leases", "limits", "tickets", "cache", "artifacts", "automations", "automation_groups", "owed_actions",
-    "backfills", "partitions",
+    "backfills", "partitions", "connections",
 )  # fmt: skip
 _PAGE = 1000
 
@@ -62,7 +62,7 @@ def _of_types(types: Sequence[str]) -> str:
     return f"AND type IN ({', '.join('?' * len(types))})" if types else ""
 
 
-class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlRetention):
+class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlConnections):
     """Everything but `append`, `commit` and `write_logs`, over the primitives of `SqlCore`."""
 
     visible = "1 = 1"

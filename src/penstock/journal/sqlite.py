@@ -43,6 +43,7 @@ _TOMBSTONE = "RunDeleted"
 _KNOWN_RUNS = 5000
 _FORK_WAITS_SECONDS = 1.0
 _CLOSE_WAITS_SECONDS = 3.0
+_OTHERS_WAIT_MS = 500
 
 T = TypeVar("T")
 
@@ -229,6 +230,22 @@ class SqliteJournal(SqlJournal):
 
     def _append_with(self, item: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         self._commit([item], None, None, statements)
+
+    def _replacing(self, told: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """With zeros in the place of what was there; in the write-ahead log too, unless others are busy reading it."""
+        with self._set("secure_delete", 1):
+            super()._replacing(told, statements)
+        with self._set("busy_timeout", _OTHERS_WAIT_MS):
+            self._fetch("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _set(self, setting: str, value: int) -> Iterator[None]:
+        before = self._fetch(f"PRAGMA {setting}")[0][0]
+        self._fetch(f"PRAGMA {setting} = {value}")
+        try:
+            yield
+        finally:
+            self._fetch(f"PRAGMA {setting} = {before}")
 
     def _check_last(self, stream: str, expected_seq: int) -> None:
         """The unique index refuses a number that is taken; this, one that lies ahead. Once for each run."""

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from penstock.core.automations import Automation, as_data, checked, declared
 from penstock.core.errors import BadAutomation, ConfigurationError, PenstockError, PlanNotFound
 from penstock.core.events import Event, now_us
@@ -137,6 +139,15 @@ def compared(journal: Journal, automations: Iterable[Automation]) -> dict[str, s
     return found
 
 
+def declared_no_more(journal: Journal, file: Path, automations: Mapping[str, Automation]) -> list[str]:
+    """Automations that a pyproject.toml has declared, and does not declare any more."""
+    return [
+        stored.name
+        for stored in journal.automations()
+        if stored.name not in automations and stored.spec.get("folder") == str(file.parent)
+    ]
+
+
 def _declare(journal: Journal, automation: Automation) -> bool:
     data = as_data(automation)
     _skip_the_past(journal)
@@ -209,7 +220,7 @@ def automations_in_project(file: Path) -> dict[str, Automation]:
     mistakes = []
     for name, table in tables_in(file, "automations").items():
         try:
-            found[name] = declared(name, table)
+            found[name] = msgspec.structs.replace(declared(name, table), folder=str(file.parent))
         except BadAutomation as error:
             mistakes.append(error.message)
     if mistakes:

@@ -119,7 +119,7 @@ class _MemoryLanding(Landing):
         landed = superseded = 0
         for part in batch.parts:
             rows = memory.tables.setdefault(part.table or self._sink.table, [])
-            keys = self._sink.keys
+            keys = self._sink.keys if part.how == "append" else part.key or self._sink.keys
             if part.how == "truncate":
                 rows.clear()
                 continue

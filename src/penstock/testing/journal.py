@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from penstock.testing.journal_automations import FollowerDuties
 from penstock.testing.journal_claims import ClaimDuties
+from penstock.testing.journal_connections import ConnectionDuties
 from penstock.testing.journal_crowd import CrowdDuties
 from penstock.testing.journal_plans import PlanDuties
 from penstock.testing.journal_reading import ReadingDuties
@@ -40,6 +41,7 @@ class JournalConformance(
     SearchDuties,
     FollowerDuties,
     RetentionDuties,
+    ConnectionDuties,
 ):
     """Every duty in the docstrings of `penstock.core.ports.Journal`.
 

@@ -11,6 +11,7 @@ from msgspec import inspect
 
 from penstock.core.events import EVENTS, Event
 from penstock.core.plans import PLANS
+from penstock.core.sealed import CONNECTIONS
 from penstock.core.verdicts import VERDICTS
 
 
@@ -54,4 +55,4 @@ def sample(kind: Any, numbers: Any = None) -> Any:
 @cache
 def every_event() -> tuple[Event, ...]:
     """One event of every kind there is."""
-    return tuple(sample(kind) for kind in dict.fromkeys((*EVENTS.values(), *PLANS, *VERDICTS)))
+    return tuple(sample(kind) for kind in dict.fromkeys((*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS)))

@@ -32,11 +32,14 @@ class Part:
         table: one of the tables of a sink that has several; empty for the one that the sink was made for.
         how: `append`: records, which the sink adds, merges or replaces as it was told to. The others are changes of a
             table elsewhere, at most one for a key, and are carried out as they are.
+        key: of `upsert` and `delete`, the columns that tell rows apart, where the source knows them; a sink of one
+            table may have been told.
     """
 
     rows: pa.Table
     table: str = ""
     how: How = "append"
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # these cost more than the rest of `import penstock`
         Ticket,
         Worker,
     )
+    from penstock.core.sealed import SealedConnection
 
 
 class Journal(ABC):
@@ -271,6 +272,26 @@ class Journal(ABC):
             named: only those whose id is, or ends with, this text.
             latest: of each key only the newest version.
             bare: their size instead of their content.
+        """
+
+    @abstractmethod
+    def connections(self, name: str | None = None) -> list[SealedConnection]:
+        """Every saved connection by name, or the one of this name."""
+
+    @abstractmethod
+    def keep_connection(self, told: Append, kept: SealedConnection) -> None:
+        """Append what is told of a connection, and keep its sealed fields in the place of former ones: all or nothing.
+
+        Raises:
+            SequenceConflict: somebody else has changed it meanwhile; nothing was kept.
+        """
+
+    @abstractmethod
+    def drop_connection(self, told: Append, name: str) -> None:
+        """Append what is told of a connection, and remove its sealed fields: all or nothing.
+
+        Raises:
+            SequenceConflict: somebody else has changed it meanwhile; nothing was removed.
         """
 
     @abstractmethod

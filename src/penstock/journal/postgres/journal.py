@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -149,6 +150,12 @@ class PostgresJournal(SqlJournal):
 
     def _append_with(self, item: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         self._guarded(lambda: self._append([(item, list(_batches_of(item, ())))], None, statements))
+
+    def _replacing(self, told: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """With a VACUUM of the table, which is small: what was there has left the database's own files as well."""
+        super()._replacing(told, statements)
+        with suppress(JournalError):  # what was asked for is done
+            self._write([("VACUUM connections", ())])
 
     def join(self) -> Joined:
         """See `Journal.join`."""

@@ -1,4 +1,4 @@
-"""Streams that are no runs; deployments, schedules, pools, limits, cache, artifacts, automations."""
+"""Streams that are no runs; deployments, schedules, pools, limits, cache, artifacts, automations, connections."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def upgrade() -> None:
     _pools()
     _limits()
     _results()
+    _connections()
 
 
 def _index(name: str, table: str, columns: list[str], where: str | None = None) -> None:
@@ -310,9 +311,23 @@ def _automations() -> None:
     _index("ix_owed_actions_due", "owed_actions", ["outside", "due_at"])
 
 
+def _connections() -> None:
+    op.create_table(
+        "connections",
+        _needed("name", _key),
+        _needed("type", sa.Text()),
+        _needed("key", sa.Text()),
+        _needed("sealed", sa.LargeBinary()),
+        _needed("seq", sa.BigInteger()),
+        _needed("saved_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("name", name="pk_connections"),
+    )
+
+
 def downgrade() -> None:
     """Drop what this layout added; what is planned is lost, runs are not."""
-    for table in (*_TABLES, "artifacts", "automations", "automation_groups", "owed_actions", "backfills", "partitions"):
+    others = ("artifacts", "automations", "automation_groups", "owed_actions", "backfills", "partitions", "connections")
+    for table in (*_TABLES, *others):
         op.drop_table(table)
     for index in ("ix_runs_deployment", "ix_runs_due", "ix_runs_held", *_INDEXES):
         op.drop_index(index, "runs")

@@ -1,0 +1,5 @@
+"""Time series databases that take Influx's line protocol."""
+
+from penstock.stores.timeseries.sink import TimeSeries
+
+__all__ = ["TimeSeries"]

@@ -1,0 +1,307 @@
+"""The warehouse: a database for tables that people and models read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from penstock.core.errors import ConfigurationError, SchemaRefused, SinkUnavailable
+from penstock.core.ports.data import Place, Sink
+from penstock.stores.warehouse.database import Conflict, Database, RowsRefused, Session
+from penstock.stores.warehouse.events import Events
+from penstock.stores.warehouse.evolution import Schema
+from penstock.stores.warehouse.landing import Layout
+from penstock.stores.warehouse.models import Migration, migrated
+from penstock.stores.warehouse.names import Name, TableName, check, listed, parsed, quoted
+from penstock.stores.warehouse.records import Records
+from penstock.stores.warehouse.sinks import WarehouseSink
+from penstock.stores.warehouse.targets import Mode, Way
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    from penstock.core.rows.arrow import pa
+
+RAW, PROCESSED, ANALYTICS = "raw_data", "processed_data", "analytics"
+_MODES, _SCHEMAS = ("append", "merge", "replace", "history"), ("evolve", "strict")
+_BATCH_ROWS = 65_536
+
+
+class Warehouse:
+    """A DuckDB file or a PostgreSQL database.
+
+    Args:
+        url: `duckdb:///shop.duckdb`, `duckdb:////absolute/path.duckdb` or a path; or `postgresql://...`. By default
+            the file `warehouse.duckdb` in Penstock's home folder.
+        schema: of tables whose names do not say it.
+        timeout_seconds: how long to wait for a connection, for a lock, or for another process that has the file.
+
+    Raises:
+        ConfigurationError: it is no such URL.
+    """
+
+    def __init__(
+        self, url: str | os.PathLike[str] | None = None, *, schema: str = RAW, timeout_seconds: float = 30.0
+    ) -> None:
+        if timeout_seconds <= 0:
+            raise ConfigurationError("timeout_seconds must be greater than 0.")
+        check(schema)
+        self._schema = schema
+        self._database = _database(url, timeout_seconds)
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self.place})"
+
+    @property
+    def place(self) -> Place:
+        """Where it is, without user and password."""
+        return Place(self._database.namespace, self._database.place_of("").rstrip("."))
+
+    def table(
+        self,
+        name: TableName,
+        *,
+        mode: Mode = "append",
+        keys: Sequence[str] = (),
+        schema: Schema = "evolve",
+        changed_at: str | None = None,
+    ) -> Sink:
+        """A table as the end of a pipe; it and its schema are made when the first rows land.
+
+        Args:
+            name: `schema.table`.
+            mode: what becomes of records: `append` adds them; `merge` keeps the last one for a key; `replace` fills a
+                table beside this one, and puts its rows in the place of the old ones when everything has been read;
+                `history` keeps every version of a key, with `valid_from`, `valid_to` and `is_current`.
+            keys: the columns that tell a row from the others.
+            schema: `evolve`: columns are added, and numbers widened; `strict`: the table stays as it is.
+            changed_at: of `history`: the column that says since when a version is true; by default, the commit's time.
+
+        Raises:
+            ConfigurationError: with every mistake in the arguments.
+        """
+        found = self._name(name)
+        way = _way(str(found), mode, keys, schema, changed_at, keys_needed=mode in ("merge", "history"))
+        return WarehouseSink(self._database, Layout(found.schema, found.table, way, {}, {}))
+
+    def tables(
+        self,
+        schema: str | None = None,
+        *,
+        keys: Mapping[str, Sequence[str]] | Sequence[str] = (),
+        mode: Mode = "merge",
+        names: Mapping[str, str] | None = None,
+        columns: Schema = "evolve",
+        changed_at: str | None = None,
+    ) -> Sink:
+        """Several tables as the end of one pipe: all parts of a batch are committed together.
+
+        Args:
+            schema: where the tables are.
+            keys: of each table, or of all of them; where there are none, those that the source tells with its changes.
+            mode: as of `table`.
+            names: of tables that are called otherwise in the parts; `public.orders` is `public_orders` without it.
+            columns: as `schema` of `table`.
+            changed_at: as of `table`.
+
+        Raises:
+            ConfigurationError: with every mistake in the arguments.
+        """
+        place = self._schema if schema is None else schema
+        check(place)
+        self._database.check_schema(place)
+        own = dict(keys) if isinstance(keys, Mapping) else {}
+        common = () if isinstance(keys, Mapping) else keys
+        way = _way(f"the tables of {place}", mode, common, columns, changed_at, keys_needed=False)
+        each = {table: _way(table, mode, some, columns, changed_at, False).keys for table, some in own.items()}
+        return WarehouseSink(self._database, Layout(place, None, way, each, dict(names or {})))
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
+        """The rows of a query.
+
+        Args:
+            sql: the query; `$1`, `$2`, ... stand for the values.
+            values: what they stand for.
+
+        Raises:
+            DataError: the database does not execute it.
+            SinkUnavailable: it cannot be reached.
+        """
+        return pa.Table.from_batches(list(self.stream(sql, values)))
+
+    def stream(
+        self, sql: str, values: Sequence[Any] = (), *, batch_rows: int = _BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, batch by batch: at least one of them, which may be empty.
+
+        A DuckDB file is kept open until the last batch was taken or the iterator was closed.
+        """
+        with self._asked() as session:
+            yield from session.read(sql, values, batch_rows)
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Execute a statement that gives no rows; how many it wrote."""
+        with self._asked(writing=True) as session, session.transaction():
+            return session.run(sql, values)
+
+    async def aread(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
+        """`read`, for async code."""
+        return await asyncio.to_thread(self.read, sql, values)
+
+    async def aexecute(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """`execute`, for async code."""
+        return await asyncio.to_thread(self.execute, sql, values)
+
+    def records(self, name: TableName) -> Records:
+        """Create, read, update and delete single rows of a table."""
+        return Records(self._asked, self._name(name), self._database)
+
+    @cached_property
+    def events(self) -> Events:
+        """The table `analytics.fact_events`."""
+        return Events(self)
+
+    def migrate(
+        self, model: type[Any], name: TableName, *, keys: Sequence[str] = (), dry_run: bool = False
+    ) -> Migration:
+        """Give a table the columns of a dataclass or a msgspec struct.
+
+        Args:
+            model: its fields are the columns.
+            name: of the table, which is made where there is none.
+            keys: the fields that tell a row from the others.
+            dry_run: only tell what there is to do.
+
+        Raises:
+            SchemaRefused: with every change that would lose something; nothing was done.
+        """
+        table = self._name(name)
+        with self._asked(writing=True) as session, session.transaction():
+            return migrated(self._database, session, model, table, _key_names(keys), dry_run=dry_run)
+
+    def index(self, name: TableName, columns: Sequence[str], *, unique: bool = False, called: str | None = None) -> str:
+        """See that there is an index; its name.
+
+        Args:
+            name: of the table.
+            columns: of the index, in its order.
+            unique: no two rows have the same values.
+            called: the name of the index; by default made of the table's and the columns'.
+        """
+        table, wanted = self._name(name), _key_names(columns)
+        if not wanted:
+            raise ConfigurationError("An index has at least one column.")
+        suffix = "_".join(("", *wanted, "unique" if unique else "index"))
+        made = called or table.beside("", self._database.longest_name - len(suffix.encode())).table + suffix
+        check(made, self._database.longest_name)
+        kind = "UNIQUE INDEX" if unique else "INDEX"
+        sql = f"CREATE {kind} IF NOT EXISTS {quoted(made)} ON {table.sql} ({listed(wanted)})"
+        with self._asked(writing=True) as session, session.transaction():
+            session.run(sql)
+        return made
+
+    def analyze(self, name: TableName) -> None:
+        """Have the figures that the planner goes by counted anew; large loads do so by themselves."""
+        with self._asked(writing=True) as session:
+            self._database.analyze(session, self._name(name))
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._database.close()
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _name(self, name: TableName) -> Name:
+        """The table that is meant."""
+        found = parsed(name, self._schema)
+        self._database.check_schema(found.schema)
+        check(found.table, self._database.longest_name)
+        return found
+
+    @contextmanager
+    def _asked(self, *, writing: bool = False) -> Iterator[Session]:
+        """A connection for what a user asks."""
+        try:
+            with self._database.session(writing=writing) as session:
+                yield session
+        except RowsRefused as error:
+            raise SchemaRefused(f"{self._database.kind} refused: {error}") from error
+        except Conflict as error:
+            raise SinkUnavailable(
+                f"Others changed the same rows at the same time: {error}", hint="try again"
+            ) from error
+
+
+def _database(url: str | os.PathLike[str] | None, seconds: float) -> Database:
+    """The database that a URL names."""
+    if url is None:
+        url = _home() / "warehouse.duckdb"
+    if isinstance(url, os.PathLike) or "://" not in url:
+        return _duckdb(Path(url), seconds)
+    scheme = url.partition("://")[0].lower()
+    if scheme == "duckdb":
+        path = unquote(url.removeprefix("duckdb://").removeprefix("/"))
+        return _duckdb(Path(path), seconds)
+    if scheme in ("postgresql", "postgres"):
+        from penstock.stores.warehouse.postgres import PostgresDatabase
+
+        return PostgresDatabase(url, seconds)
+    raise ConfigurationError(
+        f"There is no warehouse for {scheme}:// URLs.",
+        hint="it is duckdb:///path.duckdb or postgresql://user:password@host:5432/database",
+    )
+
+
+def _duckdb(path: Path, seconds: float) -> Database:
+    from penstock.stores.warehouse.duck import DuckDatabase
+
+    if path.name in ("", ":memory:"):
+        raise ConfigurationError(
+            "A warehouse in memory would be gone after each commit.", hint="name a file: duckdb:///shop.duckdb"
+        )
+    return DuckDatabase(path, seconds)
+
+
+def _home() -> Path:
+    """Penstock's home folder: PENSTOCK_HOME, or `.penstock` beside the nearest pyproject.toml."""
+    if home := os.environ.get("PENSTOCK_HOME"):
+        return Path(home).expanduser()
+    start = Path.cwd()
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file() or (folder / ".penstock").is_dir():
+            return folder / ".penstock"
+    return start / ".penstock"
+
+
+def _key_names(keys: Sequence[str]) -> tuple[str, ...]:
+    return (keys,) if isinstance(keys, str) else tuple(keys)
+
+
+def _way(table: str, mode: Any, keys: Sequence[str], schema: Any, changed_at: str | None, keys_needed: bool) -> Way:
+    names = _key_names(keys)
+    mistakes = []
+    if mode not in _MODES:
+        mistakes.append(f"mode is {mode!r}, and must be one of {', '.join(_MODES)}")
+    if schema not in _SCHEMAS:
+        mistakes.append(f"schema is {schema!r}, and must be evolve or strict")
+    if keys_needed and not names:
+        mistakes.append(f'mode="{mode}" needs keys: the columns that tell a row from the others')
+    if len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
+        mistakes.append(f"keys are {list(names)!r}, and must be different names")
+    if changed_at is not None and mode != "history":
+        mistakes.append('changed_at is for mode="history"')
+    if mistakes:
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise ConfigurationError(f"{table} cannot be written so:\n{lines}")
+    return Way(mode, names, schema, changed_at)
