@@ -4,6 +4,7 @@ ARGS ?=
 
 BIN := .venv/bin
 CORE := .venv/.stamp-core
+DATA := .venv/.stamp-data
 DEV := .venv/.stamp-dev
 DOCS := .venv/.stamp-docs
 SCRIPTS := .ci/run $(filter-out %.yml %.d,$(wildcard scripts/*)) $(wildcard scripts/services.d/*.sh)
@@ -15,8 +16,8 @@ export PYTHON
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: $(CORE) ## Run the first pipeline end to end, offline
-	@$(BIN)/python examples/users_posts/demo.py $(ARGS)
+demo: $(DATA) ## Run three days of a web shop end to end, offline
+	@$(BIN)/python examples/shop/demo.py $(ARGS)
 
 test: $(DEV) ## Run the tests, on real servers where there are any (ARGS='tests/unit -k retry')
 	@scripts/test -m "not slow" $(ARGS)

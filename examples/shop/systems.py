@@ -50,9 +50,13 @@ class Shop:
             cursor = connection.cursor()
             for table, columns in TABLES.items():
                 primary = ", PRIMARY KEY (order_id, line)" if table == "order_lines" else ""
-                listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+                listed = ", ".join(f"{name} {self._kind(kind)}" for name, kind in columns.items())
                 cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} ({listed}{primary})")
             connection.commit()
+
+    def _kind(self, kind: str) -> str:
+        """SQLite has no moments, only texts."""
+        return kind.replace("TIMESTAMPTZ", "TEXT") if self._mark() == "?" else kind
 
     def _connect(self) -> Any:
         if self.database.startswith("sqlite:///"):

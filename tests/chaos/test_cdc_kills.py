@@ -74,7 +74,7 @@ def run(url: str, folder: Path, seed: int, rounds: int) -> None:
         world.close()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_a_reader_that_is_killed(database: str, tmp_path: Path, seed: int) -> None:
     run(database, tmp_path, seed, rounds=6)
 

@@ -41,9 +41,11 @@ class Lab:
 
     def delete(self, name: str) -> None:
         self.admin.delete_topics([name])[name].result()
+        self._producer = None  # it would believe in the topic for minutes
 
     def grow(self, name: str, partitions: int) -> None:
         self.admin.create_partitions([NewPartitions(name, partitions)])[name].result()
+        self._producer = None  # it knows of the former partitions only
 
     def purge(self, name: str, offset: int, partition: int = 0) -> None:
         """Delete the messages before an offset, as retention does."""

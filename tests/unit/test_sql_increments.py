@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,15 @@ def test_rows_with_the_last_value_that_come_later(table: Table) -> None:
     table.add((1, 2, None), (7, 2, None), (8, 3, None))
     assert [row["id"] for row in table.read(cursor="number")] == [1, 7, 8]
     assert table.read(cursor="number") == []
+
+
+def test_moments_of_several_forms(table: Table) -> None:
+    table.add((1, 0, "2024-01-01 12:00:00"), (2, 0, "2024-01-01 12:00:00.123456"))
+    assert [row["id"] for row in table.read(cursor="at")] == [1, 2]
+    table.add((3, 0, "2024-01-01 12:00:00.123456"), (4, 0, "2024-01-01 12:00:00.123400"), (5, 0, "2024-01-01 12:00:01"))
+    assert [row["id"] for row in table.read(cursor="at")] == [3, 5], "4 came late, and there is no lookback"
+    table.add((6, 0, "2024-01-01 12:00:01"))
+    assert [row["id"] for row in table.read(cursor="at")] == [6]
 
 
 def test_rows_that_come_late(table: Table) -> None:
@@ -117,3 +128,16 @@ def test_mistakes_are_told(table: Table) -> None:
         table.read(cursor="id")
     with pytest.raises(ConfigurationError, match="SQLAlchemy does not understand the URL"):
         SqlTable("nonsense", "things")
+
+
+def test_what_sqlite_keeps_in_a_column_of_numbers(tmp_path: Path) -> None:
+    """A type that SQLite does not know is one of numbers to it, and takes texts all the same."""
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
+        shop.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, at TIMESTAMPTZ, price NUMERIC(10, 2))")
+        shop.execute("INSERT INTO orders VALUES (1, '2026-03-01T08:00:00+00:00', 2.5), (2, NULL, 'free')")
+        shop.commit()
+    (batch,) = SqlTable(f"sqlite:///{tmp_path / 'shop.db'}", "orders").batches(None)
+    assert [(row["at"], row["price"]) for row in batch.parts[0].rows.to_pylist()] == [
+        ("2026-03-01T08:00:00+00:00", Decimal("2.50"))
+    ]
+    assert "free" in batch.rejected[0].raw

@@ -2,6 +2,7 @@
 
 from penstock.core.ports.data import Batch, Counts, Part, Place, Position, Rejected, Sink, Source
 from penstock.data.ingest import Progress, ingest
+from penstock.data.putting import put
 
 __all__ = [
     "Batch",
@@ -14,4 +15,5 @@ __all__ = [
     "Sink",
     "Source",
     "ingest",
+    "put",
 ]

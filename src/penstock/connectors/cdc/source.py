@@ -84,7 +84,7 @@ class PostgresChanges(Source):
         batch_bytes: int = 16_000_000,
         batch_seconds: float = 0.2,
         whole_rows: int = 1_000_000,
-        whole_bytes: int = 256_000_000,
+        whole_bytes: int = 100_000_000,
         outage_seconds: float = 60.0,
         copy_seconds: float = 1800.0,
     ) -> None:

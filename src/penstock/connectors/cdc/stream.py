@@ -235,8 +235,12 @@ class Stream:
         return 0, 0
 
     def _cut(self, count: int, size: int) -> tuple[bytearray, list[int]]:
-        taken = self._messages[:size], self._sizes[:count]
-        self._messages, self._sizes = self._messages[size:], self._sizes[count:]
+        if size == len(self._messages):
+            taken = self._messages, self._sizes
+            self._messages, self._sizes = bytearray(), []
+        else:
+            taken = self._messages[:size], self._sizes[:count]
+            del self._messages[:size], self._sizes[:count]  # of bytes at the front, that moves nothing
         self._whole = self._whole_size = 0
         return taken
 

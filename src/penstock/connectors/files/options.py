@@ -17,9 +17,9 @@ from penstock.connectors.files.reading import Reader
 from penstock.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 else:
-    from penstock.core.rows.arrow import pa
+    pass
 
 Format = Literal["csv", "tsv", "json", "ndjson", "parquet"]
 Changed = Literal["refuse", "again", "ignore"]
@@ -102,37 +102,6 @@ def format_of(name: str) -> Format | None:
     while parts and parts[-1] in _PACKED:
         parts.pop()
     return _BY_SUFFIX.get(parts[-1]) if parts else None
-
-
-def types_of(schema: Schema | None) -> dict[str, pa.DataType]:
-    """Types by column.
-
-    Raises:
-        ConfigurationError: a name is that of no type.
-    """
-    if schema is None:
-        return {}
-    if not isinstance(schema, Mapping):
-        return {field.name: field.type for field in schema}
-    return {name: _type_of(name, kind) for name, kind in schema.items()}
-
-
-def _type_of(name: str, kind: Any) -> pa.DataType:
-    if not isinstance(kind, str):
-        return kind
-    try:
-        if kind.replace(" ", "").startswith("decimal("):
-            precision, scale = kind.partition("(")[2].rstrip(") ").split(",")
-            return pa.decimal128(int(precision), int(scale))
-        if kind.startswith("timestamp["):
-            unit, _, zone = kind[len("timestamp[") : -1].partition(",")
-            return pa.timestamp(unit.strip(), zone.strip().removeprefix("tz=") or None)
-        return pa.type_for_alias(kind)
-    except (ValueError, pa.ArrowException):
-        raise ConfigurationError(
-            f"schema: {kind!r} (of {name}) is no type.",
-            hint="such as int64, float64, string, bool, date32, timestamp[us], timestamp[us, UTC] or decimal(10, 2)",
-        ) from None
 
 
 def one_of(name: str, value: Any, allowed: Sequence[Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.connectors.files.json_array import Fault
 from penstock.connectors.files.opening import Broken, Compression, verify
-from penstock.connectors.files.options import Changed, Format, Layout, OnBroken, Schema, one_of, refuse, types_of
+from penstock.connectors.files.options import Changed, Format, Layout, OnBroken, Schema, one_of, refuse
 from penstock.connectors.files.packing import Packer
 from penstock.connectors.files.progress import Progress
 from penstock.connectors.files.reading import Job, Piece, Types
@@ -20,6 +20,7 @@ from penstock.connectors.files.scanning import Candidate, Scan
 from penstock.connectors.files.storage import Entry, Folder, Storage
 from penstock.core.errors import BadData, SourceChanged
 from penstock.core.ports.data import Batch, Place, Position, Rejected, Size, Source
+from penstock.core.rows.types import types_of
 
 _SETTLE_SECONDS = 2.0
 _HEARTBEAT_SECONDS = 0.5

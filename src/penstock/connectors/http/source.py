@@ -25,6 +25,7 @@ from penstock.connectors.http.rules import Format, Rules
 from penstock.connectors.http.shaping import Nested
 from penstock.core.errors import ConfigurationError, DataError, SourceUnavailable
 from penstock.core.ports.data import Batch, Place, Position, Size, Source
+from penstock.core.rows.types import types_of
 from penstock.core.secrets import Secret
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class HttpApi(Source):
         total_header: the header that says so.
         nested: what becomes of objects in records: `struct` keeps them, `json` makes them text, `flat` makes
             `address.city` the column `address_city`.
-        types: types of columns (Arrow's); records that do not fit are rejected. Other columns have the type of their
-            values.
+        types: types of columns, by name (`{"price": "text"}`) or Arrow's own; records that do not fit are rejected.
+            Other columns have the type of their first values.
         per_second: how many requests are sent in a second; inside a run, by all runs that read this host so.
         retries: how often, and after how long.
         timeouts: how long to wait.
@@ -128,7 +129,7 @@ class HttpApi(Source):
             parameters=(parameters,) if isinstance(parameters, (Mapping, str)) else tuple(parameters or ()),
             format=form_of, records=records, encoding=encoding, delimiter=delimiter, auth=auth or host.auth,
             pages=pages or Single(), since=since, total=total, total_header=total_header, nested=nested,
-            types=dict(types or {}), per_second=per_second, retries=retries or Retries(),
+            types=types_of(types, "types"), per_second=per_second, retries=retries or Retries(),
             timeouts=timeouts or host.timeouts, repeatable=repeatable, hosts=tuple(hosts), tls=tls or host.tls,
             max_bytes=(_JSON_BYTES if form_of == "json" else _STREAM_BYTES) if max_bytes is None else max_bytes,
             max_pages=max_pages, repeated=repeated, ahead=min(ahead, host.connections - 1), conditional=conditional,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 from penstock.connectors.kafka.driver import admin, ck
 from penstock.core.errors import ConfigurationError, PenstockError, SourceUnavailable
 from penstock.core.ports.data import Place
 from penstock.core.secrets import Secret, redacted
+
+if TYPE_CHECKING:
+    from penstock.engine.connections.kafka import KafkaConnection
 
 log = logging.getLogger("penstock.kafka")
 
@@ -79,14 +82,39 @@ class Kafka:
         self.tls = tls
         self.patience_seconds = patience_seconds
         self.settings = dict(settings or {})
+        self.connection: KafkaConnection | None = None
         refuse("Kafka", self._mistakes())
+
+    @classmethod
+    def saved(
+        cls,
+        connection: KafkaConnection | str,
+        *,
+        patience_seconds: float = 60.0,
+        settings: Mapping[str, str | int | float | bool] | None = None,
+    ) -> Kafka:
+        """The cluster of a saved connection of the type `kafka`, or of its name.
+
+        Raises:
+            ConnectionNotFound: no connection has that name.
+        """
+        if isinstance(connection, str):
+            from penstock.engine.connections.kafka import KafkaConnection
+
+            connection = KafkaConnection.load(connection)
+        made = cls(",".join(connection.bootstrap_servers), patience_seconds=patience_seconds, settings=settings)
+        made.connection = connection
+        return made
 
     def _mistakes(self) -> Iterable[tuple[str, str]]:
         if not self.brokers:
             yield "brokers", "names no broker; it is host:port, such as localhost:9092"
+        if "@" in self.brokers:
+            yield "brokers", "hold a user: give user= and password=, or a saved connection"
+            return
         for broker in filter(None, self.brokers.split(",")):
             host, _, port = broker.rpartition(":")
-            if not host or not port.isdigit() or "/" in broker or "@" in broker:
+            if not host or not port.isdigit() or "/" in broker:
                 yield "brokers", f"{broker!r} is not host:port, such as localhost:9092"
         if (self.user is None) != (self.password is None):
             yield "user, password", "go together"
@@ -116,14 +144,17 @@ class Kafka:
             "reconnect.backoff.max.ms": 2000,
             "topic.metadata.propagation.max.ms": 5000,
         }
-        if self.user is not None and self.password is not None:
+        if self.connection is not None:
+            found |= self.connection.config()
+        elif self.user is not None and self.password is not None:
             found |= {
                 "sasl.mechanism": self.mechanism,
                 "sasl.username": self.user,
                 "sasl.password": self.password.reveal(),
             }
-        protocol = ("SASL_" if self.user is not None else "") + ("SSL" if self.tls else "PLAINTEXT")
-        found["security.protocol"] = protocol
+        if self.connection is None:
+            protocol = ("SASL_" if self.user is not None else "") + ("SSL" if self.tls else "PLAINTEXT")
+            found["security.protocol"] = protocol
         if isinstance(self.tls, str):
             found["ssl.ca.location"] = self.tls
         return found | self.settings | {name.replace("_", "."): value for name, value in more.items()}
@@ -145,7 +176,8 @@ class Kafka:
         """What the driver says (an error of its, or an exception with one), without the password."""
         detail = error.args[0] if isinstance(error, BaseException) and error.args else error
         text = detail.str() if hasattr(detail, "str") else str(detail)
-        secrets = [value for name, value in self.settings.items() if isinstance(value, str) and "password" in name]
+        known = {**self.settings, **(self.connection.config() if self.connection else {})}
+        secrets = [value for name, value in known.items() if isinstance(value, str) and "password" in name]
         return redacted(text, [*secrets, *([self.password.reveal()] if self.password else [])]).rstrip(".")
 
 

@@ -59,7 +59,7 @@ class Options:
         for name, given in (("value", self.value), ("key", self.key)):
             if isinstance(given, str) and given not in _WORDS:
                 yield name, f"{given!r} is none of {', '.join(_WORDS)}"
-            if given in ("avro", "protobuf") and self.registry is None:
+            if given in ("avro", "protobuf") and SchemaRegistry.of(self.registry, self.kafka) is None:
                 yield name, f"{given} needs registry=, or {str(given).title()}(...) of your own"
         if self.upsert and self.key is None:
             yield "upsert", "needs key=, which says what keys are"
@@ -78,7 +78,7 @@ class Options:
 
     def formats(self) -> tuple[Format, Format | None]:
         """What reads values, and what reads keys."""
-        registry = SchemaRegistry(self.registry) if isinstance(self.registry, str) else self.registry
+        registry = SchemaRegistry.of(self.registry, self.kafka)
         value = _format(self.value, registry)
         return value, None if self.key is None else _format(self.key, registry, scalars=True)
 

@@ -7,7 +7,7 @@ import time
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from penstock.connectors.kafka.cluster import refuse
+from penstock.connectors.kafka.cluster import Kafka, refuse
 from penstock.connectors.kafka.driver import httpx
 from penstock.core.errors import SourceUnavailable
 from penstock.core.secrets import Secret, masked_url
@@ -71,6 +71,18 @@ class SchemaRegistry:
         self._client: Any = None
         self._by_id: dict[tuple[int, str], Schema | None] = {}
         self._ids: dict[tuple[str, str], int] = {}
+
+    @classmethod
+    def of(cls, given: SchemaRegistry | str | None, kafka: Kafka) -> SchemaRegistry | None:
+        """The one that is meant: given, by its URL, or that of the cluster's saved connection."""
+        connection = kafka.connection
+        if given is None and connection is not None and connection.schema_registry_url:
+            return cls(
+                connection.schema_registry_url,
+                user=connection.schema_registry_username,
+                password=connection.schema_registry_password,
+            )
+        return cls(given) if isinstance(given, str) else given
 
     def __repr__(self) -> str:
         return f"SchemaRegistry({masked_url(self._url)!r})"

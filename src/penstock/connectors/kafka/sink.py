@@ -61,6 +61,7 @@ class KafkaSink(Sink):
         self._kafka = Kafka(kafka) if isinstance(kafka, str) else kafka
         self._topic, self._partitions, self._compression, self._control = topic, partitions, compression, control
         keys = (key,) if isinstance(key, str) else tuple(key)
+        registry = SchemaRegistry.of(registry, self._kafka)
         refuse(f"KafkaSink for {topic!r}", self._mistakes(value, registry, keys))
         self._outgoing = Outgoing(
             topic=topic,
@@ -69,7 +70,7 @@ class KafkaSink(Sink):
             headers=tuple(headers),
             partition=partition,
             timestamp=timestamp,
-            registry=SchemaRegistry(registry) if isinstance(registry, str) else registry,
+            registry=registry,
             avro=value == "avro",
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.connectors.postgres.types import chosen
 from penstock.connectors.sql.systems import Ask, Page, Shape, Subject, System
 from penstock.connectors.sql.values import packed, unpacked
-from penstock.core.errors import ConfigurationError, SourceUnavailable
+from penstock.core.errors import BadData, ConfigurationError, SourceUnavailable
 from penstock.core.extras import require
 from penstock.core.ports.data import Place, Rejected
 from penstock.core.rows import gather
@@ -24,6 +24,7 @@ else:
     sa = require("sqlalchemy", "data")
 
 _MOST_DIGITS = 38
+_TO_MILLISECONDS = "%Y-%m-%d %H:%M:%f"
 _BYTES = 40
 """What a value takes in memory while it is a Python object, more or less: pages are bounded by it."""
 
@@ -77,6 +78,11 @@ class Alchemy(System):
             raise SourceUnavailable(f"{self} cannot be used: {_first(error)}") from error
         except (sa.exc.ProgrammingError, sa.exc.StatementError) as error:
             raise ConfigurationError(f"{self} does not understand this: {_first(error)}") from error
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise BadData(
+                f"{self}: the driver cannot read a value as the type of its column: {_first(error)}",
+                hint="read it as something else, with a query that casts it",
+            ) from error
 
     def shape(self) -> Shape:
         """See `System.shape`."""
@@ -122,9 +128,9 @@ class Alchemy(System):
                     yield self._page(kept, names, len(keys))
 
     def _selected(self, name: str) -> Any:
-        """A column; what SQLite has for numbers of so many digits is left as it is, because it keeps no decimals."""
+        """A column; what SQLite has for numbers is left as it is: it keeps no decimals, but may keep texts there."""
         column = self._columns[name]
-        plain = self._engine.dialect.name == "sqlite" and pa.types.is_decimal(self._kinds.get(name, pa.null()))
+        plain = self._engine.dialect.name == "sqlite" and isinstance(getattr(column, "type", None), sa.types.Numeric)
         return sa.type_coerce(column, sa.types.NullType()).label(name) if plain else column
 
     def _page(self, rows: Sequence[Any], names: Sequence[str], keys: int) -> Page:
@@ -155,13 +161,20 @@ class Alchemy(System):
             column = self._columns[ask.since[0]]
             yield column.is_not(None)
             if ask.since[1] is not None:
-                yield column >= ask.since[1]
+                yield self._since(column, ask.since[1])
         if ask.span is not None:
             column = self._columns[ask.span[0]]
             if ask.span[1] is not None:
                 yield column >= ask.span[1]
             if ask.span[2] is not None:
                 yield column < ask.span[2]
+
+    def _since(self, column: Any, least: Any) -> Any:
+        """SQLite keeps moments as texts of several forms, which only its own functions can compare."""
+        if self._engine.dialect.name != "sqlite" or not isinstance(column.type, sa.types.DateTime):
+            return column >= least
+        kept = sa.type_coerce(column, sa.types.String())
+        return sa.func.strftime(_TO_MILLISECONDS, kept) >= sa.func.strftime(_TO_MILLISECONDS, least.isoformat(" "))
 
     def ends(self, column: str) -> tuple[int, int] | None:
         """See `System.ends`."""

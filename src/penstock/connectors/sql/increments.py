@@ -74,7 +74,7 @@ class Increments:
         expected = {value: Counter(found) for value, found in self._seen.items()}
         limit = self._value
         for page in self._system.pages(Ask(order, since=(self._cursor, start)), rows=self._rows, size=self._size):
-            rows = self._new(page.rows, limit, expected)
+            rows = self._new(self._from(page.rows, start), limit, expected)
             self._remember(rows)
             rejected = tuple(reject for reject in page.rejected if not self._is_known(reject))
             if rows.num_rows or rejected:
@@ -104,6 +104,13 @@ class Increments:
         if position["value"] is not None:
             self._value = unpacked(position["value"])
             self._seen = {unpacked(value): Counter(found) for value, found in position["seen"]}
+
+    def _from(self, rows: pa.Table, start: Any) -> pa.Table:
+        """Without rows before the start: not every database compares as exactly as it keeps."""
+        if start is None:
+            return rows
+        column = rows[self._cursor]
+        return rows.filter(pc.greater_equal(column, pa.scalar(start, column.type)))
 
     def _new(self, rows: pa.Table, limit: Any, expected: dict[Any, Counter[str]]) -> pa.Table:
         """Without the rows that were handed out before."""

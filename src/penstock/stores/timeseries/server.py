@@ -49,6 +49,7 @@ class Server:
         points: how many lines a request has at most.
         timeout_seconds: how long an answer may take.
         patience_seconds: how long to try again.
+        tls: how certificates are checked; True as the system does.
         sleep: waits so many seconds.
     """
 
@@ -62,11 +63,13 @@ class Server:
         points: int,
         timeout_seconds: float,
         patience_seconds: float,
+        tls: Any = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url
         self._token, self._query, self._compress, self._points = token, query, compress, points
         self._timeout, self._patience, self._sleep = timeout_seconds, patience_seconds, sleep
+        self._tls = tls
         self._client: Any = None
 
     def write(self, lines: pa.Array) -> Written:
@@ -112,7 +115,7 @@ class Server:
         """The answer to a write, once it is neither `not now` nor lost."""
         httpx = require("httpx", "data")
         if self._client is None:
-            self._client = httpx.Client(timeout=self._timeout, trust_env=False)
+            self._client = httpx.Client(timeout=self._timeout, trust_env=False, verify=self._tls)
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         if self._token is not None:
             headers["Authorization"] = f"Token {self._token.reveal()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from penstock.core.errors import ConfigurationError, SchemaRefused
@@ -14,6 +14,9 @@ from penstock.core.secrets import Secret, masked_url
 from penstock.stores.timeseries.ledger import Ledger, default_file
 from penstock.stores.timeseries.line_protocol import UNITS, encode
 from penstock.stores.timeseries.server import Server
+
+if TYPE_CHECKING:
+    from penstock.engine.connections.influx import InfluxConnection
 
 
 class TimeSeries(Sink):
@@ -25,7 +28,8 @@ class TimeSeries(Sink):
     that are one point for the server: have a tag that tells them apart, or a finer `precision`.
 
     Args:
-        url: the server, such as `http://localhost:8086`.
+        url: the server, such as `http://localhost:8086`; or a saved connection of the type `influx`, which knows the
+            bucket, the organization and the token too.
         measurement: of all points; or of those of the source's main table, when it has several: the others have their
             table's name.
         measurement_from: a column with the measurement of each point, instead.
@@ -49,7 +53,7 @@ class TimeSeries(Sink):
 
     def __init__(
         self,
-        url: str,
+        url: str | InfluxConnection,
         *,
         time: str,
         measurement: str | None = None,
@@ -66,6 +70,12 @@ class TimeSeries(Sink):
         patience_seconds: float = 60.0,
         positions: str | Path | None = None,
     ) -> None:
+        tls: Any = True
+        if not isinstance(url, str):
+            tls, token = url.tls(), token if token is not None else url.token
+            bucket, org = bucket or url.bucket or "", org or url.org or ""
+            timeout_seconds = min(timeout_seconds, url.timeout_seconds)
+            url = url.url
         self._measurement, self._named_by = measurement, measurement_from
         self._time, self._tags, self._precision = time, list(tags), precision
         self._fields = None if fields is None else list(fields)
@@ -85,6 +95,7 @@ class TimeSeries(Sink):
             points=points,
             timeout_seconds=timeout_seconds,
             patience_seconds=patience_seconds,
+            tls=tls,
         )
         self._ledger = Ledger(Path(positions) if positions else default_file())
 
