@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,9 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = Path(os.environ.get("PENSTOCK_SERVICES_DIR", ROOT / ".services"))

@@ -136,7 +136,9 @@ class Lab:
             raise AssertionError(f"the worker hangs:\n{worker.errors.read_text()}") from None
         self._live.remove(worker)
         answer = json.loads(worker.answer.read_text()) if worker.answer.exists() else {}
-        return Ended(code, answer, worker.errors.read_text())
+        return Ended(
+            code, answer, worker.errors.read_text() if worker.errors.exists() else ""
+        )  # killed at once: no file
 
     def run(self, work: Callable[..., Any], environ: dict[str, str] | None = None, **kwargs: Any) -> Ended:
         """Start, and wait."""

@@ -45,6 +45,10 @@ class Lab:
 
     def grow(self, name: str, partitions: int) -> None:
         self.admin.create_partitions([NewPartitions(name, partitions)])[name].result()
+        deadline = time.monotonic() + 30
+        while len(self.admin.list_topics(name, timeout=10).topics[name].partitions) < partitions:
+            assert time.monotonic() < deadline, "the partitions do not appear"
+            time.sleep(0.02)
         self._producer = None  # it knows of the former partitions only
 
     def purge(self, name: str, offset: int, partition: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,9 +41,10 @@ class OwnServer:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:  # it may still be busy with the last crash
             for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-                if b"walwriter" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    os.kill(child, signal.SIGKILL)
-                    return
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                    if b"walwriter" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        os.kill(child, signal.SIGKILL)
+                        return
             time.sleep(0.01)
         raise TimeoutError("the server has no process to kill")
 

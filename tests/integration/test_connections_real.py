@@ -166,5 +166,5 @@ def test_s3_that_does_not_let_us_in() -> None:
 
 
 def test_influx_health() -> None:
-    parts = urlsplit(service_url("influx"))
+    parts = urlsplit(service_url("timeseries"))
     assert InfluxConnection(url=f"{parts.scheme}://{parts.netloc}").test().told.startswith("well")

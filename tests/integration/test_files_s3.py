@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -61,7 +63,24 @@ class TestS3(SourceConformance):
             assert [batch.read for batch in source.batches(position)] == [0]
 
     def test_a_wrong_key_is_told_without_showing_it(self) -> None:
-        options = {**self.options, "secret_access_key": "not-the-key"}
-        with pytest.raises(SourceUnavailable) as told:
-            list(Files(f"s3://{self.bucket}/x/", storage=options).batches(None))
+        """The emulator takes any key, so one that refuses every key stands in for the server."""
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            endpoint = f"http://127.0.0.1:{server.server_port}"
+            options = {**self.options, "endpoint": endpoint, "secret_access_key": "not-the-key"}
+            with pytest.raises(SourceUnavailable) as told:
+                list(Files(f"s3://{self.bucket}/x/", storage=options).batches(None))
+            server.shutdown()
         assert "not-the-key" not in str(told.value)
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b"<Error><Code>SignatureDoesNotMatch</Code><Message>The key is wrong.</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -29,7 +29,7 @@ _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         (
             *("invalidaccesskeyid", "signaturedoesnotmatch", "accessdenied", "access denied", "forbidden"),
-            *("unauthorized", "unauthenticated", "403", "401"),
+            *("unauthorized", "unauthenticated"),
         ),
         "access was denied",
         "check the credentials, and what they are allowed to do in this bucket",
