@@ -44,7 +44,8 @@ class Files(Source):
             with `.gz` or `.zst` behind it or not).
         compression: `gzip`, `zstd` or `none`; by default what the first bytes of a file say.
         encoding: of text; by default UTF-8, or what a byte order mark says.
-        delimiter, quote: of CSV. An empty quote: nothing is quoted.
+        delimiter: of CSV.
+        quote: of CSV; empty where nothing is quoted.
         header: the first record of a CSV file names its columns.
         names: of the columns of a CSV file, instead of those in its header.
         nulls: unquoted texts in CSV that mean that nothing is there.
