@@ -39,7 +39,9 @@ def test_every_kind_of_rows(rows: Any) -> None:
     assert sink.memory.tables["rows"] == ROWS
 
 
-@pytest.mark.parametrize("rows", [7, "text", [1, 2], [{"a": 1}, {"a": "x"}], object()], ids=str)
+@pytest.mark.parametrize(
+    "rows", [7, "text", [1, 2], [{"a": 1}, {"a": "x"}], object()], ids=lambda rows: type(rows).__name__
+)
 def test_what_is_no_table(rows: Any) -> None:
     with pytest.raises(ConfigurationError):
         put(rows, MemorySink())
