@@ -545,8 +545,8 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as told:
         Files("", format="xls", delimiter="ab", encoding="utf-9", changed="maybe", poll_seconds=0)  # type: ignore[arg-type]
     assert "6 mistakes in Files" in told.value.message
-    with pytest.raises(ConfigurationError, match=r"'integer' \(of id\) is no type"):
-        Files("x.csv", schema={"id": "integer"})
+    with pytest.raises(ConfigurationError, match=r"'intege' \(of id\) is no type"):
+        Files("x.csv", schema={"id": "intege"})
 
 
 def test_a_position_of_something_else_is_refused(lab: Lab) -> None:
