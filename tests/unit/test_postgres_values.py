@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from penstock.connectors.postgres import binary, text
 from penstock.connectors.postgres.fields import NULL, UNCHANGED, Buffer, Field, of_copy, of_tuples
-from penstock.connectors.postgres.link import qualified, quoted
+from penstock.connectors.postgres.link import qualified
+from penstock.connectors.postgres.names import quoted
 from penstock.connectors.postgres.types import Types
 from penstock.core.errors import ConfigurationError
 

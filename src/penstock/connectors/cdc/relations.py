@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock.connectors.postgres.link import quoted
+from penstock.connectors.postgres.names import quoted
 from penstock.connectors.postgres.types import Column, Types
 
 

@@ -11,7 +11,8 @@ from penstock.connectors.cdc.position import parsed
 from penstock.connectors.cdc.relations import Table
 from penstock.connectors.cdc.stream import Link
 from penstock.connectors.postgres.copying import Chunk, chunks
-from penstock.connectors.postgres.link import Address, literal, quoted
+from penstock.connectors.postgres.link import Address
+from penstock.connectors.postgres.names import literal, quoted
 from penstock.core.extras import require
 
 if TYPE_CHECKING:

@@ -157,16 +157,6 @@ def qualified(table: str) -> tuple[str, str]:
     return (parts[0], parts[1]) if len(parts) == 2 else ("public", parts[0])
 
 
-def quoted(*names: str) -> str:
-    """Names as SQL has them: `"public"."orders"`."""
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
-def literal(value: str | None) -> str:
-    """A text as SQL has it."""
-    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
-
-
 def _first(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     return lines[0] if lines else "no reason given"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.postgres import binary, text
 from penstock.connectors.postgres.fields import Field
-from penstock.connectors.postgres.link import quoted
+from penstock.connectors.postgres.names import quoted
 from penstock.core.errors import ConfigurationError
 
 if TYPE_CHECKING:

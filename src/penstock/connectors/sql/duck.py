@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from penstock.connectors.postgres.link import literal, quoted
+from penstock.connectors.postgres.names import literal, quoted
 from penstock.connectors.sql.statements import select
 from penstock.connectors.sql.systems import Ask, Page, Shape, Subject, System
 from penstock.connectors.sql.values import packed, unpacked

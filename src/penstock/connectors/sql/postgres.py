@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.postgres.copying import chunks, made, shown
-from penstock.connectors.postgres.link import Address, literal, qualified, quoted
+from penstock.connectors.postgres.link import Address, qualified
+from penstock.connectors.postgres.names import literal, quoted
 from penstock.connectors.postgres.types import Column, Types
 from penstock.connectors.sql.statements import select
 from penstock.connectors.sql.systems import Ask, Page, Shape, Subject, System

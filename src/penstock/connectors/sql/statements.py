@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from penstock.connectors.postgres.link import quoted
+from penstock.connectors.postgres.names import quoted
 from penstock.connectors.sql.systems import Ask
 
 Literal = Callable[[str, Any], str]
