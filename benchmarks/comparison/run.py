@@ -30,6 +30,8 @@ TOOLS = {
 
 def main() -> None:
     """Prepare a home as the benchmarks do, and run the case in it."""
+    if len(sys.argv) < 3 or sys.argv[2] not in TOOLS:
+        sys.exit(f"usage: run.py kill|twice|cancel {'|'.join(TOOLS)} [NAME=VALUE...]")
     case, name, *variables = sys.argv[1:]
     environments, contenders = load()
     contender = next(one for one in contenders if one.name == name)

@@ -10,7 +10,7 @@ from penstock.core.annotations import allow_failure, quote, unmapped
 from penstock.core.context import tags
 from penstock.core.errors import PenstockError
 from penstock.core.extras import LateModule, late
-from penstock.core.ports import provide_engine, provide_services
+from penstock.core.ports import provide_engine, provide_home, provide_services
 from penstock.core.states import State
 
 if TYPE_CHECKING:
@@ -50,4 +50,5 @@ __getattr__ = late(__name__, {name: module for module, names in _LATE.items() fo
 _app: Any = LateModule("penstock.app")
 _services: Any = LateModule("penstock.orchestrator.services")
 provide_engine(lambda: _app.current().engine)
+provide_home(lambda: _app.current_home())
 provide_services(lambda: _services)

@@ -244,6 +244,11 @@ def current() -> Penstock:
     return _default[0]
 
 
+def current_home() -> Path:
+    """The home folder of the active Penstock, or of the settings; no journal is opened for it."""
+    return _active[-1].home if _active else Path(load_settings().home)
+
+
 def reset() -> None:
     """Forget the default instance, so that the next use reads the settings again."""
     with _lock:

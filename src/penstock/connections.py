@@ -55,12 +55,11 @@ _shelf: Any = LateModule("penstock.engine.connections.shelf")
 def shelf() -> Shelf:
     """Where the connections of this project are kept. Its journal is opened when it is needed."""
     active = _app._active[-1:]
-    home = active[0].home if active else Path(_app.load_settings().home)
     folder = _app.project_home(Path.cwd()).parent
 
     def journal() -> Journal:
         found: Journal = (active[0] if active else _app.current()).journal
         return found
 
-    made: Shelf = _shelf.shelf_at(home, folder, journal)
+    made: Shelf = _shelf.shelf_at(_app.current_home(), folder, journal)
     return made

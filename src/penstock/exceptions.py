@@ -8,6 +8,7 @@ from penstock.core.errors import (
     UpstreamFailed,
     WaitTimedOut,
 )
+from penstock.core.interruptions import *  # noqa: F403
 
 FlowPauseTimeout = WaitTimedOut
 NotPausedError = NotWaiting

@@ -58,6 +58,15 @@ def test_one_row_for_each_key_in_the_warehouse(cli: Cli) -> None:
     assert [row["name"] for row in rows] == ["Ann", "Bob"]
 
 
+def test_the_warehouse_of_the_project_is_read_and_written(cli: Cli) -> None:
+    (cli.folder / "pyproject.toml").write_text('[tool.penstock]\nhome = "elsewhere"\n')
+    del cli.environ["PENSTOCK_HOME"]
+    write(cli.folder / "a.csv", [[1, "Ada", 1.5]])
+    cli.run("ingest", "a.csv", "duckdb:#raw_data.orders")
+    cli.run("ingest", "duckdb:elsewhere/warehouse.duckdb#raw_data.orders", "b.ndjson")
+    assert json.loads((cli.folder / "b.ndjson").read_text()) == {"id": 1, "name": "Ada", "amount": 1.5}
+
+
 def test_from_csv_to_parquet_and_back(cli: Cli) -> None:
     write(cli.folder / "a.csv", [[number, f"n{number}", number / 4] for number in range(50)])
     cli.run("ingest", "a.csv", "a.parquet", "--quiet")

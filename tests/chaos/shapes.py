@@ -162,7 +162,7 @@ SHAPES = {
     "nested": Shape(nested, 2),
     "subflows": Shape(subflows, 2, 3),
     "gathered": Shape(gathered, 3, 2),
-    "retried": Shape(retried, 2, 3),
+    "retried": Shape(retried, 3, 3),  # one submitted beside the two that innermost maps
     "processes": Shape(processes, 2),
 }
 

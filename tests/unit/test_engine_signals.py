@@ -17,8 +17,9 @@ from tests.unit.engines import engine_on, newest, steps
 
 from penstock import flow, futures, get_run_logger, task
 from penstock.app import Penstock
-from penstock.core.errors import CancelledRun, Terminated
+from penstock.core.errors import CancelledRun
 from penstock.core.events import Record
+from penstock.core.interruptions import Terminated
 from penstock.core.model import LogLine, RunFilter
 from penstock.engine import signals
 from penstock.engine.recorder import Recorder

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.unit.api_reading import error, read, rows
 from tests.unit.api_server import Api, Reply, Request, api
 
-from penstock.connectors.http import ApiKey, HttpApi, NextUrl, Retries
+from penstock.connectors.http import ApiKey, NextUrl
 from penstock.connectors.http.fetching import Fetcher, Refused
 from penstock.connectors.http.messages import Ask
 from penstock.connectors.http.pace import Pace
 from penstock.connectors.http.rules import Rules
-from penstock.core.errors import DataError
-from penstock.core.ports.data import Batch
 from penstock.testing.clock import FakeClock
 
 FINE = [{"id": 1, "name": "Zoë"}, {"id": 2, "name": "Ada"}]
@@ -30,23 +29,6 @@ def server() -> Iterator[Api]:
 def clock() -> Iterator[FakeClock]:
     with FakeClock().running() as fake:
         yield fake
-
-
-def rows(batches: list[Batch]) -> list[dict[str, Any]]:
-    return [row for batch in batches for part in batch.parts for row in part.rows.to_pylist()]
-
-
-def read(server: Api, reply: Any, **options: Any) -> list[Batch]:
-    server.site = reply if callable(reply) else lambda request: reply
-    server.asked.clear()
-    with HttpApi(f"{server.url}/x", **{"retries": Retries(times=2), **options}) as source:
-        return list(source.batches(None))
-
-
-def error(server: Api, reply: Any, **options: Any) -> DataError:
-    with pytest.raises(DataError) as caught:
-        read(server, reply, **options)
-    return caught.value
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.unit.api_reading import error, read, rows
 from tests.unit.api_server import Api, Reply, Request, api, nobody
 from tests.unit.api_sites import lines_of
 
 from penstock.connectors.http import HttpApi, Retries, Timeouts
 from penstock.core.errors import BadData, DataError, SourceChanged, SourceUnavailable
-from penstock.core.ports.data import Batch
 from penstock.testing.clock import FakeClock
 
 FINE = [{"id": 1, "name": "Zoë"}, {"id": 2, "name": "Ada"}]
@@ -33,23 +33,6 @@ def server() -> Iterator[Api]:
 def clock() -> Iterator[FakeClock]:
     with FakeClock().running() as fake:
         yield fake
-
-
-def rows(batches: list[Batch]) -> list[dict[str, Any]]:
-    return [row for batch in batches for part in batch.parts for row in part.rows.to_pylist()]
-
-
-def read(server: Api, reply: Any, **options: Any) -> list[Batch]:
-    server.site = reply if callable(reply) else lambda request: reply
-    server.asked.clear()
-    with HttpApi(f"{server.url}/x", **{"retries": Retries(times=2), **options}) as source:
-        return list(source.batches(None))
-
-
-def error(server: Api, reply: Any, **options: Any) -> DataError:
-    with pytest.raises(DataError) as caught:
-        read(server, reply, **options)
-    return caught.value
 
 
 def text(content: Any) -> bytes:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from penstock.connectors.postgres import binary, text
 from penstock.connectors.postgres.fields import NULL, UNCHANGED, Buffer, Field, of_copy, of_tuples
 from penstock.connectors.postgres.link import qualified
-from penstock.connectors.postgres.names import quoted
 from penstock.connectors.postgres.types import Types
 from penstock.core.errors import ConfigurationError
+from penstock.core.sqltext import quoted
 
 
 def column(values: Sequence[bytes | None]) -> Field:

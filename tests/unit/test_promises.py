@@ -72,11 +72,25 @@ def test_a_missed_deadline_is_told_once_whatever_becomes_of_schedulers() -> None
         assert check_promises(journal, now_us()) == 0
         some.run(hours=3)
         assert [check_promises(journal, now_us()) for _ in range(3)] == [1, 0, 0]
-        assert missed(journal) == [*sorted(("duration", run) for run in runs), ("fresh", runs[-1])]
+        ended_last = max(some.runs(), key=lambda run: (run.ended_at, run.id)).id
+        assert missed(journal) == [*sorted(("duration", run) for run in runs), ("fresh", ended_last)]
         last = trigger(journal, "t", {"seconds": 1}).id
         some.run(hours=3)
         assert [check_promises(journal, now_us()) for _ in range(2)] == [1, 0]
         assert ("fresh", last) in missed(journal)
+
+
+def test_fresh_is_about_the_run_that_ended_last_not_the_one_that_began_last() -> None:
+    with Simulation("2026-01-01", flows={"takes": takes}, chores=False) as some:
+        journal = some.app.journal
+        some.deploy(takes.to_deployment("t", promises={"fresh": "2h"}))
+        trigger(journal, "t", {"seconds": 3 * 3600})
+        trigger(journal, "t", {"seconds": 1}, at=now_us() + HOUR)
+        some.run(hours=4)
+        assert {run.state for run in some.runs()} == {"Completed"}
+        assert check_promises(journal, now_us()) == 0
+        some.run(hours=2)
+        assert check_promises(journal, now_us()) == 1
 
 
 def test_promises_are_about_what_came_after_them() -> None:

@@ -12,8 +12,9 @@ from tests.unit.engines import engine_on
 from tests.unit.waiting import answered, begin, run_of, story, until, value_of, worker_of
 
 from penstock import approve, flow, get_run_logger, pause_run, sleep, task, wait_for_input
-from penstock.core.errors import BadWait, InvalidTransition, MissingContextError, NotWaiting, Suspended
+from penstock.core.errors import BadWait, InvalidTransition, MissingContextError, NotWaiting
 from penstock.core.events import RunPaused, now_us
+from penstock.core.interruptions import Suspended
 from penstock.core.model import Claim, RunFilter
 from penstock.core.states import State
 from penstock.engine.recovery import cancel, delete, resume

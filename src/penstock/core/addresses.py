@@ -66,6 +66,11 @@ def parsed(text: str, options: Mapping[str, str] | None = None) -> Address:
     return Address(scheme, rest, table, dict(options or {}))
 
 
+def several(text: str) -> list[str]:
+    """Names that are separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def options_of(texts: Iterable[str]) -> dict[str, str]:
     """Options as people type them: NAME=VALUE.
 

@@ -62,7 +62,10 @@
     |  |- PipeTakenOver            another process goes on with this pipe
     |  |- Unbalanced               records were lost or came from nowhere: a defect of a source or a sink
     |  |- ConnectionNotFound       no connection of that name
-    |  |- BadConnection            a connection that cannot be (lists every mistake)
+    |  |- BadConnection            a connection that cannot be
+    |  |  `- BadFields                lists every mistake (in `core.connections`, as the next two)
+    |  |- ConnectionFailed         a system cannot be reached, or does not let us in
+    |  |- ConnectionLocked         a saved connection was sealed with another key
     |  `- DatasetNotFound          no dataset of that name
     |- MissingContextError         needs a run around it, and there is none
     |- RecordedError               stands in for an exception that could not be stored
@@ -70,8 +73,7 @@
     |- WaitTimedOut                nobody answered in time (also TimeoutError)
     `- TaskTimedOut, FlowTimedOut  also TimeoutError
 
-`Interruption` is no PenstockError and no Exception: it unwinds a run that was cancelled or taken over, or that waits
-and needs no process meanwhile, through any `except Exception` in user code.
+What unwinds a run from outside is no error: see `core.interruptions`.
 """
 
 from __future__ import annotations
@@ -570,35 +572,3 @@ class FlowTimedOut(PenstockError, TimeoutError):
     """The flow ran longer than its timeout_seconds."""
 
     code = "flow-timed-out"
-
-
-class Interruption(BaseException):
-    """Unwinds a run from outside; see `reason`."""
-
-    hint: str | None = None
-
-    def __init__(self, reason: str | None = None) -> None:
-        self.reason = reason or (type(self).__doc__ or "").strip()
-        super().__init__(self.reason)
-
-
-class Terminated(SystemExit):
-    """SIGTERM came while a run was executed here."""
-
-
-class RunCancelled(Interruption):
-    """The run was asked to stop."""
-
-
-class Suspended(Interruption):
-    """The run waits, and needs no process until it goes on."""
-
-
-class RunFenced(Interruption):
-    """Another process has taken this run over; this one stops."""
-
-
-class SlotLost(RunFenced):
-    """The lease of this run had expired, and a slot it held was given to somebody else; this process stops."""
-
-    hint = "steps that completed are safe: `penstock runs resume ID` goes on from them"

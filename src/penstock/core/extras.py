@@ -55,3 +55,16 @@ class LateModule:
         value = getattr(importlib.import_module(self._name), attribute)
         setattr(self, attribute, value)
         return value
+
+
+class LateExtra(LateModule):
+    """The same for a module of an optional dependency; MissingExtra where it is not installed."""
+
+    def __init__(self, name: str, extra: str) -> None:
+        super().__init__(name)
+        self._extra = extra
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(require(self._name, self._extra), attribute)
+        setattr(self, attribute, value)
+        return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.core.errors import CancelledRun, RunCancelled, RunFenced, RunTakenOver
+from penstock.core.errors import CancelledRun, RunTakenOver
+from penstock.core.interruptions import RunCancelled, RunFenced
 from penstock.core.states import State
 from penstock.engine.live import LiveRun
 from penstock.engine.outcome import Path, adrive, drive

@@ -19,7 +19,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 from penstock.core.context import worker
-from penstock.core.errors import Terminated
+from penstock.core.interruptions import Terminated
 from penstock.engine.places import Place, call_user_code
 from penstock.engine.signals import noted, strike
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import traceback
 
-from penstock.core.errors import Interruption, TaskTimedOut, Terminated
+from penstock.core.errors import TaskTimedOut
 from penstock.core.events import ErrorInfo
+from penstock.core.interruptions import Interruption, Terminated
 
 _TEXT, _TRACE = 20_000, 60_000
 _OWN = ("/penstock/engine/", "/penstock/authoring/", "/penstock/core/")

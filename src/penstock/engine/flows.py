@@ -12,17 +12,15 @@ from penstock.core.context import current_scope, current_tags, current_transacti
 from penstock.core.decisions import Finish, Release, Resume, Retry, Start
 from penstock.core.errors import (
     FlowTimedOut,
-    Interruption,
     InvalidTransition,
     JournalError,
     ReplayDiverged,
     ResultNotSaved,
-    RunCancelled,
-    RunFenced,
     RunTakenOver,
 )
 from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, now_us
 from penstock.core.extras import LateModule
+from penstock.core.interruptions import Interruption, RunCancelled, RunFenced
 from penstock.core.retry import delay_before
 from penstock.core.states import NO_DATA, State, StateType
 from penstock.engine.arguments import as_states

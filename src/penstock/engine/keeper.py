@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from penstock.core.errors import Interruption, PenstockError, RunCancelled, RunFenced
+from penstock.core.errors import PenstockError
 from penstock.core.events import now_us
+from penstock.core.interruptions import Interruption, RunCancelled, RunFenced
 from penstock.engine.live import Host, LiveRun
 from penstock.engine.signals import noted, remind
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from penstock.authoring.futures import Latch
 from penstock.core.context import Scope
-from penstock.core.errors import Interruption
+from penstock.core.interruptions import Interruption
 from penstock.core.ports import Journal, ResultStore, TaskRunner
 from penstock.engine.places import Place
 from penstock.engine.recorder import Recorder

@@ -23,7 +23,7 @@ from penstock.core.decisions import (
     evolve_run,
     evolve_task,
 )
-from penstock.core.errors import Interruption, RunFenced, SequenceConflict, StepTransactionFailed
+from penstock.core.errors import SequenceConflict, StepTransactionFailed
 from penstock.core.events import (
     ArtifactSaved,
     Event,
@@ -36,6 +36,7 @@ from penstock.core.events import (
     TaskEvent,
     Waiting,
 )
+from penstock.core.interruptions import Interruption, RunFenced
 from penstock.core.model import LogLine
 from penstock.core.ports import Journal, Observer
 from penstock.core.states import StateType

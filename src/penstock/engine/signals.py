@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core.errors import Terminated
+from penstock.core.interruptions import Terminated
 
 if TYPE_CHECKING:
     from penstock.engine.live import LiveRun

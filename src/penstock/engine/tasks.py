@@ -9,16 +9,10 @@ from penstock.authoring.futures import PenstockFuture
 from penstock.authoring.naming import render_name
 from penstock.core.context import Scope, current_scope, current_tags, current_transaction
 from penstock.core.decisions import Finish, Retry, TaskState, decide_task
-from penstock.core.errors import (
-    Interruption,
-    ParameterBindError,
-    ReplayDiverged,
-    TaskTimedOut,
-    UpstreamFailed,
-    WrongProcess,
-)
+from penstock.core.errors import ParameterBindError, ReplayDiverged, TaskTimedOut, UpstreamFailed, WrongProcess
 from penstock.core.events import Step, now_us
 from penstock.core.extras import LateModule
+from penstock.core.interruptions import Interruption
 from penstock.core.retry import delay_before
 from penstock.core.states import State, StateType
 from penstock.engine.arguments import needs_a_look, resolved

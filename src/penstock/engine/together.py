@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from penstock.core.errors import RunFenced, SequenceConflict
+from penstock.core.errors import SequenceConflict
 from penstock.core.events import Append, Record
+from penstock.core.interruptions import RunFenced
 from penstock.engine.recorder import Recorder
 
 Part = tuple[Recorder, list[Record]]

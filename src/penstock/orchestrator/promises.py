@@ -24,6 +24,7 @@ _OPEN = ("Scheduled", "Pending", "Running", "Retrying", "Paused")
 _ENDS = ("RunCompleted", "RunFailed", "RunCrashed", "RunCancelled")
 _BATCH = 1000
 _AT_ONCE = 10
+_RECENT = 50  # of the newest completed runs, the one that ended last is how fresh a deployment is
 
 Promised = dict[str, tuple[StoredDeployment, Deployment]]
 
@@ -88,12 +89,13 @@ def _check(journal: Journal, promised: Promised, run: Run, now: int) -> int:
 def _check_fresh(journal: Journal, stored: StoredDeployment, deployment: Deployment, now: int) -> int:
     if deployment.promises.fresh_seconds is None or stored.paused:
         return 0
-    latest = journal.runs(RunFilter(deployment=deployment.name, states=("Completed",), limit=1))
-    since = latest[0].ended_at if latest else stored.updated_at
+    completed = journal.runs(RunFilter(deployment=deployment.name, states=("Completed",), limit=_RECENT))
+    latest = max(completed, key=lambda run: (run.ended_at or 0, run.id), default=None)
+    since = latest.ended_at if latest else stored.updated_at
     deadline = _after(since, deployment.promises.fresh_seconds)
     if deadline is None or deadline >= now:
         return 0
-    return _tell(journal, deployment.name, latest[0] if latest else None, "fresh", deadline, now)
+    return _tell(journal, deployment.name, latest, "fresh", deadline, now)
 
 
 def _after(start: int | None, seconds: float | None) -> int | None:

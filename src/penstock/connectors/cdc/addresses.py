@@ -6,7 +6,7 @@ from typing import cast
 
 from penstock.connectors.cdc.options import WhenLost
 from penstock.connectors.cdc.source import PostgresChanges
-from penstock.core.addresses import Address
+from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
 from penstock.core.ports.data import Source
 
@@ -31,7 +31,7 @@ def at(address: Address) -> Source:
 
     return PostgresChanges(
         f"postgresql:{address.rest}",
-        [table.strip() for table in address.table.split(",") if table.strip()],
+        several(address.table),
         slot=options.get("slot"),
         publication=options.get("publication"),
         follow=switch("follow", False),

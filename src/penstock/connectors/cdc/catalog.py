@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.cdc.relations import Table
 from penstock.connectors.postgres.link import qualified
-from penstock.connectors.postgres.names import quoted
 from penstock.connectors.postgres.types import Types
 from penstock.core.errors import ConfigurationError
 from penstock.core.extras import require
+from penstock.core.sqltext import quoted
 
 if TYPE_CHECKING:
     import psycopg

@@ -12,9 +12,9 @@ from penstock.connectors.cdc.position import Where, shown
 from penstock.connectors.cdc.relations import Relation, Table
 from penstock.connectors.cdc.slots import Slot
 from penstock.connectors.postgres.link import Address
-from penstock.connectors.postgres.names import quoted
 from penstock.connectors.postgres.types import Types
 from penstock.core.extras import require
+from penstock.core.sqltext import quoted
 
 if TYPE_CHECKING:
     import psycopg

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock.connectors.postgres.names import quoted
 from penstock.connectors.postgres.types import Column, Types
+from penstock.core.sqltext import quoted
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from penstock.connectors.cdc.relations import Table
 from penstock.connectors.cdc.stream import Link
 from penstock.connectors.postgres.copying import Chunk, chunks
 from penstock.connectors.postgres.link import Address
-from penstock.connectors.postgres.names import literal, quoted
 from penstock.core.extras import require
+from penstock.core.sqltext import literal, quoted
 
 if TYPE_CHECKING:
     import psycopg

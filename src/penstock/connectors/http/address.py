@@ -8,7 +8,7 @@ from penstock.connectors.http.following import Cursor, LinkHeader, NextUrl
 from penstock.connectors.http.incremental import Incremental
 from penstock.connectors.http.pages import Offset, Page, Pages
 from penstock.connectors.http.source import HttpApi
-from penstock.core.addresses import Address
+from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
 
 _PLAIN = ("records", "format", "encoding", "delimiter", "nested", "total", "total_header", "connection")
@@ -66,7 +66,7 @@ def _since(given: dict[str, str]) -> Incremental | None:
     start: Any = given.get("start")
     if start is not None and start.lstrip("-").isdigit():
         start = int(start)
-    keys = tuple(filter(None, given.get("key", "").split(",")))
+    keys = tuple(several(given.get("key", "")))
     return Incremental(parameter=given["since"], column=given.get("column", ""), start=start, key=keys)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from penstock.connectors.kafka.cluster import Kafka
 from penstock.connectors.kafka.sink import KafkaSink
 from penstock.connectors.kafka.source import KafkaTopic
-from penstock.core.addresses import Address
+from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
 
 _SWITCH = {"true": True, "false": False}
@@ -30,9 +30,9 @@ def at(address: Address) -> KafkaTopic:
     options: dict[str, Any] = {name: given[name] for name in _READ if name in given}
     options |= {name: _switch(name, given[name]) for name in ("follow", "metadata", "headers") if name in given}
     if "upsert" in given:
-        options["upsert"] = _several(given["upsert"])
+        options["upsert"] = several(given["upsert"])
     if "partitions" in given:
-        options["partitions"] = [_whole("partitions", one) for one in _several(given["partitions"])]
+        options["partitions"] = [_whole("partitions", one) for one in several(given["partitions"])]
     if "start" in given:
         options["start"] = _start(given["start"])
     return KafkaTopic(*_topic(address, given.get("connection")), **options)
@@ -53,9 +53,9 @@ def sink_at(address: Address) -> KafkaSink:
         raise ConfigurationError(f"mode={given['mode']} is nothing for a topic: messages are added, with their keys.")
     options: dict[str, Any] = {name: given[name] for name in _WRITTEN if name in given}
     if "key" in given or "keys" in given:
-        options["key"] = _several(given.get("key") or given["keys"])
+        options["key"] = several(given.get("key") or given["keys"])
     if "headers" in given:
-        options["headers"] = _several(given["headers"])
+        options["headers"] = several(given["headers"])
     if "partitions" in given:
         options["partitions"] = _whole("partitions", given["partitions"])
     return KafkaSink(*_topic(address, given.get("connection")), **options)
@@ -69,10 +69,6 @@ def _topic(address: Address, connection: str | None) -> tuple[Kafka, str]:
             hint="such as kafka://localhost:9092/orders, or kafka:orders with connection=NAME",
         )
     return Kafka.saved(connection) if connection else Kafka(brokers), topic
-
-
-def _several(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _switch(name: str, text: str) -> bool:

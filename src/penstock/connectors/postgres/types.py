@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.postgres import binary, text
 from penstock.connectors.postgres.fields import Field
-from penstock.connectors.postgres.names import quoted
 from penstock.core.errors import ConfigurationError
+from penstock.core.sqltext import quoted
 
 if TYPE_CHECKING:
     import psycopg

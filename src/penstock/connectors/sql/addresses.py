@@ -1,4 +1,4 @@
-"""Tables of databases as the command line names them: `postgresql://host/shop#public.orders`, `sql:URL#table`."""
+"""Tables by address: `postgresql://host/shop#public.orders`, `duckdb:FILE#table`, `sql:URL#table`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from penstock.connectors.sql.source import SqlTable
-from penstock.core.addresses import Address
+from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
 from penstock.core.ports.data import Source
 
@@ -27,15 +27,23 @@ def at(address: Address) -> Source:
     if not partitions.isdecimal():
         raise ConfigurationError(f"partitions={partitions} is no number.")
     return SqlTable(
-        address.rest if address.scheme == "sql" else address.url,
+        _url(address),
         address.table,
         query=options.get("query", ""),
         cursor=options.get("cursor", ""),
         lookback=_lookback(options.get("lookback", "0")),
-        key=_names(options.get("key", "")),
-        columns=_names(options.get("columns", "")),
+        key=several(options.get("key", "")),
+        columns=several(options.get("columns", "")),
         partitions=int(partitions),
     )
+
+
+def _url(address: Address) -> str:
+    if address.scheme == "sql":
+        return address.rest
+    if address.scheme == "duckdb" and not address.rest.startswith("//"):
+        return f"duckdb:///{address.rest}"
+    return address.url
 
 
 def _lookback(text: str) -> timedelta | float:
@@ -46,7 +54,3 @@ def _lookback(text: str) -> timedelta | float:
         )
     number = float(found[1])
     return timedelta(seconds=number * _SECONDS[found[2]]) if found[2] else int(number) if number % 1 == 0 else number
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

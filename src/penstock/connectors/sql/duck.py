@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from penstock.connectors.postgres.names import literal, quoted
 from penstock.connectors.sql.statements import select
 from penstock.connectors.sql.systems import Ask, Page, Shape, Subject, System
 from penstock.connectors.sql.values import packed, unpacked
 from penstock.core.errors import ConfigurationError, SourceUnavailable
 from penstock.core.extras import require
 from penstock.core.ports.data import Place
+from penstock.core.sqltext import literal, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.postgres.copying import chunks, made, shown
 from penstock.connectors.postgres.link import Address, qualified
-from penstock.connectors.postgres.names import literal, quoted
 from penstock.connectors.postgres.types import Column, Types
 from penstock.connectors.sql.statements import select
 from penstock.connectors.sql.systems import Ask, Page, Shape, Subject, System
 from penstock.core.errors import ConfigurationError
 from penstock.core.extras import require
 from penstock.core.ports.data import Place, Rejected
+from penstock.core.sqltext import literal, quoted
 
 if TYPE_CHECKING:
     import psycopg

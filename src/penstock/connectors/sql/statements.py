@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from penstock.connectors.postgres.names import quoted
 from penstock.connectors.sql.systems import Ask
+from penstock.core.sqltext import quoted
 
 Literal = Callable[[str, Any], str]
 """A value as SQL, to be compared with a column."""

@@ -10,7 +10,9 @@ from penstock.core.ports.running import (
     TaskRunner,
     current_engine,
     current_services,
+    home_folder,
     provide_engine,
+    provide_home,
     provide_services,
 )
 
@@ -26,6 +28,8 @@ __all__ = [
     "Watch",
     "current_engine",
     "current_services",
+    "home_folder",
     "provide_engine",
+    "provide_home",
     "provide_services",
 ]

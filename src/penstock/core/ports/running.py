@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # these cost more than the rest of `import penstock`
@@ -161,6 +162,19 @@ _services: list[Callable[[], Services]] = []
 def provide_services(provider: Callable[[], Services]) -> None:
     """Say where flows find what deploys them (called once, by the package)."""
     _services[:] = [provider]
+
+
+_home: list[Callable[[], Path]] = []
+
+
+def provide_home(provider: Callable[[], Path]) -> None:
+    """Say where the home folder of this process is (called once, by the package)."""
+    _home[:] = [provider]
+
+
+def home_folder() -> Path:
+    """Penstock's home folder: that of the active Penstock, or of the settings."""
+    return _home[0]()
 
 
 def current_services() -> Services:

@@ -8,7 +8,8 @@ from typing import Any
 
 from penstock.core.clock import now_us
 from penstock.core.context import Scope, current_scope
-from penstock.core.errors import Interruption, MissingContextError, WrongProcess
+from penstock.core.errors import MissingContextError, WrongProcess
+from penstock.core.interruptions import Interruption
 from penstock.engine.limits.waiters import Waiter, Wish
 from penstock.engine.limits.wishes import Request, held_here, wish_of
 from penstock.engine.places import engine_code

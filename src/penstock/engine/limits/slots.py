@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.core.clock import now_us
-from penstock.core.errors import PenstockError, SlotLost
+from penstock.core.errors import PenstockError
+from penstock.core.interruptions import SlotLost
 from penstock.core.model import Limit
 from penstock.core.ports import Journal
 from penstock.engine.limits.doorman import Doorman

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.authoring.futures import Latch
 from penstock.core.clock import now_us
 from penstock.core.context import worker
-from penstock.core.errors import Interruption, LimitTimedOut
+from penstock.core.errors import LimitTimedOut
+from penstock.core.interruptions import Interruption
 from penstock.engine.logs import engine_logger
 from penstock.engine.signals import exposed, noted, raise_noted
 

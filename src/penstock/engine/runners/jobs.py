@@ -10,8 +10,8 @@ from typing import Any
 
 from penstock.authoring.futures import PenstockFuture
 from penstock.core.context import current_transaction
-from penstock.core.errors import Interruption
 from penstock.core.extras import LateModule
+from penstock.core.interruptions import Interruption
 from penstock.core.states import State, StateType
 from penstock.engine.arguments import futures_in
 from penstock.engine.outcome import Parked, Path, adrive, drive

@@ -24,7 +24,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from penstock.core.context import current_scope
-from penstock.core.errors import CrashedRun, Interruption, RunCancelled
+from penstock.core.errors import CrashedRun
+from penstock.core.interruptions import Interruption, RunCancelled
 from penstock.core.ports import current_engine
 from penstock.engine.runners.favours import Favours
 from penstock.engine.runners.pipes import dumps, receive, send

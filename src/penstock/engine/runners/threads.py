@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.core.context import worker
-from penstock.core.errors import AuthoringError, Interruption, RunCancelled
+from penstock.core.errors import AuthoringError
+from penstock.core.interruptions import Interruption, RunCancelled
 from penstock.core.ports import TaskRunner
 from penstock.engine.places import Place
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from penstock.core.context import Scope, current_scope, current_transaction, worker
-from penstock.core.errors import BadOption, Interruption, MissingContextError, NotThereYet, WrongProcess
+from penstock.core.errors import BadOption, MissingContextError, NotThereYet, WrongProcess
 from penstock.core.extras import LateModule
+from penstock.core.interruptions import Interruption
 from penstock.core.isolation import CommitMode, IsolationLevel, TransactionState
 from penstock.engine.outcome import adrive, drive
 from penstock.engine.signals import noted, raise_noted, shielded

@@ -9,8 +9,9 @@ import os
 from typing import Any
 
 from penstock.core.context import Scope
-from penstock.core.errors import Interruption, ReplayDiverged, ResultError, RunCancelled
+from penstock.core.errors import ReplayDiverged, ResultError
 from penstock.core.events import Record, now_us
+from penstock.core.interruptions import Interruption, RunCancelled
 from penstock.core.isolation import CommitMode, IsolationLevel, TransactionState
 from penstock.core.verdicts import COMMIT, ROLLBACK
 from penstock.engine.live import LiveRun

@@ -11,7 +11,8 @@ from typing import Any
 
 from penstock.core.context import Scope, current_scope
 from penstock.core.decisions import TaskState
-from penstock.core.errors import Interruption, MissingContextError, StepTransactionFailed, WrongProcess
+from penstock.core.errors import MissingContextError, StepTransactionFailed, WrongProcess
+from penstock.core.interruptions import Interruption
 from penstock.core.states import State, StateType
 from penstock.engine.ends import finish_step
 from penstock.engine.outcome import Path

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from penstock.core.context import Scope, current_scope, current_transaction
 from penstock.core.decisions import Finish, TaskState, decide_task
-from penstock.core.errors import Interruption, RunCancelled
 from penstock.core.events import ErrorInfo, Record, Saved, Staged, Step, TaskCompleted, TaskFailed, now_us
+from penstock.core.interruptions import Interruption, RunCancelled
 from penstock.core.states import StateType
 from penstock.core.verdicts import COMMIT, FOUND, OPEN, ROLLBACK, ResultCached, TransactionDecided, decided
 from penstock.engine.failures import error_info, text_of, type_name

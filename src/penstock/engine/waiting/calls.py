@@ -8,8 +8,9 @@ import msgspec
 
 from penstock.core.context import Scope, current_scope
 from penstock.core.decisions import TaskState
-from penstock.core.errors import Interruption, MissingContextError, Suspended, WrongProcess
+from penstock.core.errors import MissingContextError, WrongProcess
 from penstock.core.events import Step
+from penstock.core.interruptions import Interruption, Suspended
 from penstock.core.states import State, StateType
 from penstock.engine.deadlines import limits_around
 from penstock.engine.limits.calls import in_async_code

@@ -11,7 +11,8 @@ from typing import Any
 from penstock.authoring.futures import Latch
 from penstock.core.clock import Clock, clock, now_us
 from penstock.core.context import Scope, worker
-from penstock.core.errors import Interruption, PenstockError
+from penstock.core.errors import PenstockError
+from penstock.core.interruptions import Interruption
 from penstock.core.ports import Journal, Watch
 from penstock.engine.outcome import Wait
 from penstock.engine.signals import exposed, noted, raise_noted

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.core.decisions import Continue, Finish, Pause, Start, TaskState, decide_run, decide_task, evolve_task
-from penstock.core.errors import AnswerRefused, Interruption, ResultNotSaved, WaitTimedOut
+from penstock.core.errors import AnswerRefused, ResultNotSaved, WaitTimedOut
 from penstock.core.events import ErrorInfo, Record, Saved, Waiting, now_us
+from penstock.core.interruptions import Interruption
 from penstock.core.states import State, StateType
 from penstock.engine.failures import error_info, text_of
 from penstock.engine.logs import engine_logger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.core.addresses import Address
+from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
 from penstock.core.ports.data import Sink
 from penstock.stores.lake.lake import Lake
@@ -29,5 +29,5 @@ def at(address: Address) -> Sink:
         )
     of_the_lake: dict[str, Any] = {name: given[name] for name in _OF_THE_LAKE if name in given}
     options: dict[str, Any] = {name: given[name] for name in _OF_THE_TABLE if name in given}
-    options |= {name: [one.strip() for one in given[name].split(",")] for name in _LISTS if name in given}
+    options |= {name: several(given[name]) for name in _LISTS if name in given}
     return Lake(folder, **of_the_lake).table(table, **options)

@@ -11,6 +11,7 @@ from penstock.core.ports.data import Batch, Counts, Part, Rejected
 from penstock.core.rows import Conformed, Misfit, conform
 from penstock.core.rows.casting import json_text
 from penstock.core.rows.conforming import without
+from penstock.core.sqltext import quoted
 from penstock.stores.lake.delta import Clause
 from penstock.stores.lake.options import TableOptions
 from penstock.stores.lake.schemas import added, coarse, grown, is_new, named
@@ -276,8 +277,3 @@ def matching(keys: Sequence[str], source: pa.Table) -> str:
     return " AND ".join(
         f"{one} IS NOT DISTINCT FROM {other}" if nulls else f"{one} = {other}" for one, other, nulls in pairs
     )
-
-
-def quoted(name: str) -> str:
-    """A column's name in SQL."""
-    return '"' + name.replace('"', '""') + '"'

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ConfigurationError
 from penstock.core.rows import conform
-from penstock.stores.lake.changes import quoted
+from penstock.core.sqltext import quoted
 from penstock.stores.lake.pipes import Attempt, Pipe
 from penstock.stores.lake.quarantine import decoded, encoded
 from penstock.stores.lake.schemas import nothing

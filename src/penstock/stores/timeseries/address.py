@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.core.addresses import Address
+from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
 from penstock.stores.timeseries.sink import TimeSeries
 
@@ -32,7 +32,7 @@ def at(address: Address) -> TimeSeries:
             hint="such as influx:http://localhost:8086#heat, or influx:#heat with connection=NAME",
         )
     options: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
-    options |= {name: [one.strip() for one in given[name].split(",")] for name in _LISTS if name in given}
+    options |= {name: several(given[name]) for name in _LISTS if name in given}
     return TimeSeries(_server(address, given.get("connection")), measurement=address.table or None, **options)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from penstock.core.errors import PipeTakenOver, SinkUnavailable
+from penstock.core.ports import home_folder
 from penstock.core.ports.data import Counts, Position, Rejected
 
 _TABLES = """
@@ -137,11 +137,5 @@ class Ledger:
 
 
 def default_file() -> Path:
-    """`pipes.db` in the home folder: PENSTOCK_HOME, or `.penstock` beside the nearest pyproject.toml."""
-    if home := os.environ.get("PENSTOCK_HOME"):
-        return Path(home).expanduser() / "pipes.db"
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").is_file() or (folder / ".penstock").is_dir():
-            return folder / ".penstock" / "pipes.db"
-    return here / ".penstock" / "pipes.db"
+    """`pipes.db` in Penstock's home folder."""
+    return home_folder() / "pipes.db"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.core.addresses import Address
+from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
 from penstock.core.ports.data import Sink
 from penstock.stores.warehouse.warehouse import Warehouse
@@ -27,5 +27,5 @@ def at(address: Address) -> Sink:
     where = address.rest if address.scheme == "duckdb" and not address.rest.startswith("//") else address.url
     options: Any = {name: given[name] for name in _OPTIONS if name in given}
     if "keys" in given:
-        options["keys"] = [key.strip() for key in given["keys"].split(",")]
+        options["keys"] = several(given["keys"])
     return Warehouse(where or None).table(address.table, **options)

@@ -11,7 +11,7 @@ import msgspec
 
 from penstock.core.rows import Misfit, conform
 from penstock.core.rows.casting import fit
-from penstock.stores.warehouse.names import quoted
+from penstock.core.sqltext import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from penstock.stores.warehouse.names import Name, check, quoted
+from penstock.core.sqltext import quoted
+from penstock.stores.warehouse.names import Name, check
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ConfigurationError, SchemaRefused, SinkUnavailable
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import is_json, is_list, is_text, is_uuid
 from penstock.stores.warehouse.database import Database, Session, same
 from penstock.stores.warehouse.duck_session import DuckSession, duckdb, translated, unavailable
-from penstock.stores.warehouse.names import Name, folded, listed, quoted
+from penstock.stores.warehouse.names import Name, folded, listed
 
 try:
     _fcntl: Any = importlib.import_module("fcntl")

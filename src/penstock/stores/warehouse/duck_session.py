@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import DataError, SinkUnavailable
 from penstock.core.extras import require
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column
 from penstock.stores.warehouse.database import Conflict, RowsRefused, Session
-from penstock.stores.warehouse.names import Name, listed, quoted
+from penstock.stores.warehouse.names import Name, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa

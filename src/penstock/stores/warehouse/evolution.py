@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from penstock.core.errors import SchemaRefused
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column, fits, plain, wider
 from penstock.stores.warehouse.database import Database, Session
-from penstock.stores.warehouse.names import Name, folded, quoted
+from penstock.stores.warehouse.names import Name, folded
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from penstock.core.errors import SchemaRefused
 from penstock.core.ports.data import Part
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column, last_of
 from penstock.stores.warehouse.database import same
 from penstock.stores.warehouse.evolution import CURRENT, HISTORY, VALID_FROM, VALID_TO, Fitted
-from penstock.stores.warehouse.names import listed, quoted
+from penstock.stores.warehouse.names import listed
 from penstock.stores.warehouse.targets import Done, Target
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.core.errors import ConfigurationError, SchemaRefused
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column, is_json, is_text, is_uuid, wider
 from penstock.stores.warehouse.database import Database, Session
 from penstock.stores.warehouse.evolution import make_schema
-from penstock.stores.warehouse.names import Name, check, folded, listed, quoted
+from penstock.stores.warehouse.names import Name, check, folded, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from penstock.core.errors import ConfigurationError
+from penstock.core.sqltext import quoted
 
 TableName: TypeAlias = "str | tuple[str, str]"
 """`schema.table`, or the two of them where one holds a dot."""
@@ -43,11 +44,6 @@ _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz
 def folded(name: str) -> str:
     """A name, as DuckDB compares names: without the difference between A and a, but not that between É and é."""
     return name.translate(_LOWER)
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def listed(names: list[str] | tuple[str, ...], prefix: str = "") -> str:

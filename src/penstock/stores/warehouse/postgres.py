@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ConfigurationError, SchemaRefused
 from penstock.core.extras import require
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import is_json, is_list, is_text, is_uuid
 from penstock.stores.warehouse.copying import has_binary
 from penstock.stores.warehouse.database import Database, RowsRefused, Session
-from penstock.stores.warehouse.names import Name, listed, quoted
+from penstock.stores.warehouse.names import Name, listed
 from penstock.stores.warehouse.postgres_session import PostgresSession, translated
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ConfigurationError, DataError, PenstockError, SinkUnavailable
 from penstock.core.extras import require
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column
 from penstock.stores.warehouse.copying import copied, has_binary
 from penstock.stores.warehouse.database import Conflict, RowsRefused, Session
 from penstock.stores.warehouse.fetching import batches
-from penstock.stores.warehouse.names import Name, listed, quoted
+from penstock.stores.warehouse.names import Name, listed
 
 if TYPE_CHECKING:
     import psycopg

@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.core.errors import ConfigurationError, DataError
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column
 from penstock.stores.warehouse.database import Database, Session
-from penstock.stores.warehouse.names import Name, listed, quoted
+from penstock.stores.warehouse.names import Name, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from penstock.core.errors import ConfigurationError, SchemaRefused, SinkUnavailable
+from penstock.core.ports import home_folder
 from penstock.core.ports.data import Place, Sink
+from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.database import Conflict, Database, RowsRefused, Session
 from penstock.stores.warehouse.events import Events
 from penstock.stores.warehouse.evolution import Schema
 from penstock.stores.warehouse.landing import Layout
 from penstock.stores.warehouse.models import Migration, migrated
-from penstock.stores.warehouse.names import Name, TableName, check, listed, parsed, quoted
+from penstock.stores.warehouse.names import Name, TableName, check, listed, parsed
 from penstock.stores.warehouse.records import Records
 from penstock.stores.warehouse.sinks import WarehouseSink
 from penstock.stores.warehouse.targets import Mode, Way
@@ -246,7 +248,7 @@ class Warehouse:
 def _database(url: str | os.PathLike[str] | None, seconds: float) -> Database:
     """The database that a URL names."""
     if url is None:
-        url = _home() / "warehouse.duckdb"
+        url = home_folder() / "warehouse.duckdb"
     if isinstance(url, os.PathLike) or "://" not in url:
         return _duckdb(Path(url), seconds)
     scheme = url.partition("://")[0].lower()
@@ -271,17 +273,6 @@ def _duckdb(path: Path, seconds: float) -> Database:
             "A warehouse in memory would be gone after each commit.", hint="name a file: duckdb:///shop.duckdb"
         )
     return DuckDatabase(path, seconds)
-
-
-def _home() -> Path:
-    """Penstock's home folder: PENSTOCK_HOME, or `.penstock` beside the nearest pyproject.toml."""
-    if home := os.environ.get("PENSTOCK_HOME"):
-        return Path(home).expanduser()
-    start = Path.cwd()
-    for folder in (start, *start.parents):
-        if (folder / "pyproject.toml").is_file() or (folder / ".penstock").is_dir():
-            return folder / ".penstock"
-    return start / ".penstock"
 
 
 def _key_names(keys: Sequence[str]) -> tuple[str, ...]:
