@@ -1,0 +1,7 @@
+"""Rules: what can be stated about data, and how it is written down."""
+
+from penstock.quality.rules.kinds import KINDS, Kind
+from penstock.quality.rules.reading import Configuration, read_configuration
+from penstock.quality.rules.rule import SEVERITIES, Rule, Severity
+
+__all__ = ["KINDS", "SEVERITIES", "Configuration", "Kind", "Rule", "Severity", "read_configuration"]
