@@ -1,0 +1,209 @@
+"""Logs being read, and what was found in them, in a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from penstock.cli.console import Column, clean, counted, fitting, glyph, say, text, width, write, write_table
+from penstock.cli.live import Live, can_be_drawn_on
+from penstock.cli.units import duration, lasting, size
+
+if TYPE_CHECKING:
+    from penstock.processing.logs import LogReport, Progress, Top
+
+_TELL_SECONDS = 5.0
+_LONGEST_BAR = 40
+_MICROSECONDS = 1_000_000
+_MOST_ROWS = 10
+_SPARKS = "▁▂▃▄▅▆▇█"
+_PLAIN_SPARKS = "_.-~=+*#"
+_CLASS_COLOURS = {"2xx": "green", "3xx": "cyan", "4xx": "yellow", "5xx": "red"}
+_KIND_COLOURS = {"spike": "yellow", "drop": "magenta", "errors": "red", "scanner": "red"}
+
+
+def _facts(progress: Progress) -> list[str]:
+    facts = [counted(progress.lines, "line"), size(progress.bytes_read), f"{size(int(progress.rate))}/s"]
+    if progress.malformed:
+        facts.append(f"{progress.malformed:,} malformed")
+    if progress.seconds_left is not None:
+        facts.append(f"{lasting(int(progress.seconds_left * _MICROSECONDS))} left")
+    return facts
+
+
+class Bar(Live):
+    """Draws how far it has come."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._began = time.monotonic()
+        self._facts = ["reading"]
+        self._fraction: float | None = None
+
+    def tell(self, progress: Progress) -> None:
+        """A chunk has been read."""
+        self._facts, self._fraction = _facts(progress), progress.fraction
+
+    def tell_lines(self, written: int, total: int) -> None:
+        """Lines have been written."""
+        self._facts, self._fraction = [counted(written, "line")], written / max(total, 1)
+
+    def drawn(self, columns: int, rows: int, moving: bool) -> Any:
+        """The name; then the bar, and the facts."""
+        if not moving:
+            return None
+        head = text((fitting("● "), "cyan"), self._name)
+        line = text("  ")
+        if self._fraction is not None:
+            length = max(min(_LONGEST_BAR, columns - 60), 10)
+            full = int(length * self._fraction)
+            line.append_text(text((fitting("━" * full), "green"), (fitting("─" * (length - full)), "bright_black")))
+            line.append(f" {self._fraction:.0%}  ")
+        took = lasting(int((time.monotonic() - self._began) * _MICROSECONDS))
+        line.append(fitting(" · ").join([*self._facts, took]))
+        for each in (head, line):
+            each.truncate(columns, overflow="ellipsis")
+        return text(head, "\n", line)
+
+
+class Lines:
+    """Writes a line every few seconds to stderr."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._told_at = time.monotonic()
+
+    def start(self) -> None:
+        """Nothing to say yet."""
+
+    def tell(self, progress: Progress) -> None:
+        """A chunk has been read."""
+        self._say(_facts(progress))
+
+    def tell_lines(self, written: int, total: int) -> None:
+        """Lines have been written."""
+        self._say([f"{written:,} of {counted(total, 'line')}"])
+
+    def _say(self, facts: list[str]) -> None:
+        if not self._quiet and time.monotonic() - self._told_at >= _TELL_SECONDS:
+            self._told_at = time.monotonic()
+            say(f"{fitting('●')} {', '.join(facts)}")
+
+    def stop(self) -> None:
+        """Nothing more to say."""
+
+
+def show_of(name: str, quiet: bool) -> Bar | Lines:
+    """The show that fits where stdout goes."""
+    return Bar(name) if not quiet and sys.stdout.isatty() and can_be_drawn_on() else Lines(quiet)
+
+
+def sparkline(values: Sequence[float], columns: int) -> str:
+    """Numbers as a row of bars; several share a bar where there are more of them than columns."""
+    if not values:
+        return ""
+    columns = min(columns, len(values))
+    edges = [place * len(values) // columns for place in range(columns + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    most = max(means)
+    sparks = _SPARKS if fitting("…") == "…" else _PLAIN_SPARKS
+    return "".join(sparks[min(int(mean / most * len(sparks)), len(sparks) - 1) if most else 0] for mean in means)
+
+
+def write_report(report: LogReport, quiet: bool) -> None:
+    """What was found, on a screen or two."""
+    _write_accounts(report)
+    if quiet:
+        return
+    if report.start is not None and report.end is not None:
+        _write_traffic(report)
+    _write_anomalies(report)
+    for title, top, columns in _tops(report):
+        _write_top(title, top, columns)
+    for sample in report.samples[:3]:
+        write()
+        write(text(("Malformed  ", "yellow"), f"{clean(sample.file)}, line {sample.line:,}: {sample.reason}"))
+        write(text((f"  {clean(sample.text)[: max(width() - 4, 20)]}", "bright_black")))
+
+
+def _write_accounts(report: LogReport) -> None:
+    parts = [f"{report.parsed:,} parsed", f"{report.malformed:,} malformed", f"{report.skipped:,} skipped"]
+    write(text((f"{glyph('Completed')} ", "green"), f"{counted(report.lines, 'line')}: ", fitting(" · ").join(parts)))
+    rate = size(int(report.bytes_read / report.seconds)) if report.seconds else ""
+    took = duration(int(report.seconds * _MICROSECONDS))
+    formats = ", ".join(f"{name}" for name in report.formats)
+    facts = [counted(len(report.files), "file"), formats, size(report.bytes_read), took, f"{rate}/s"]
+    write(text((f"  {fitting(' · ').join(each for each in facts if each)}", "bright_black")))
+
+
+def _write_traffic(report: LogReport) -> None:
+    assert report.start is not None
+    assert report.end is not None
+    write()
+    write(text((f"{report.start:%Y-%m-%d %H:%M:%S} {fitting('→')} {report.end:%Y-%m-%d %H:%M:%S} UTC", "bright_black")))
+    columns = 48
+    series = {} if report.minutes is None else {name: report.minutes[name].to_list() for name in report.minutes.columns}
+    shown = [("Requests" if not report.levels else "Lines", f"{report.requests:,}", "requests", "cyan")]
+    shown.append(("Failed", f"{report.error_rate:.2%}", "failed", "red"))
+    if not report.levels:
+        shown.append(("Sent", size(report.bytes_sent), "bytes", "blue"))
+    for name, told, column, colour in shown:
+        spark = sparkline(series.get(column, []), columns)
+        write(text(f"  {name:<10}{told:>14}  ", (spark, colour)))
+    if report.latency:
+        told = fitting(" · ").join(f"{name} {value:.3f} s" for name, value in report.latency.items())
+        write(f"  {'Time':<10}{told}")
+    if report.sessions:
+        write(f"  {'Visits':<10}{report.sessions:>14,}  {report.clients.distinct:,} clients")
+    counts = report.levels or report.status_classes
+    parts: list[Any] = [f"  {'Levels' if report.levels else 'Status':<10}"]
+    for name, count in counts.items():
+        parts += [(f"{name} ", _CLASS_COLOURS.get(name, "default")), f"{count:,} ({count / report.requests:.1%})  "]
+    write(text(*parts))
+
+
+def _write_anomalies(report: LogReport) -> None:
+    if not report.anomalies:
+        return
+    write()
+    write(text(("Anomalies", "bold")))
+    for found in report.anomalies[:20]:
+        when = f"{found.start:%m-%d %H:%M}-{found.end:%H:%M}"
+        write(text(f"  {when}  ", (f"{found.kind:<8}", _KIND_COLOURS.get(found.kind, "yellow")), clean(found.reason)))
+    if len(report.anomalies) > 20:
+        write(f"  and {len(report.anomalies) - 20:,} more; --json has them all")
+
+
+def _tops(report: LogReport) -> list[tuple[str, Top, list[str]]]:
+    return [
+        ("Paths", report.paths, ["path", "n", "failed"]),
+        ("Failing", report.failing, ["path", "failed", "n"]),
+        ("Slow", report.slow, ["path", "mean", "n"]),
+        ("Clients", report.clients, ["client", "n", "refused", "sessions"]),
+        ("Referrers", report.referrers, ["referrer", "n"]),
+        ("Agents", report.agents, ["agent", "n"]),
+        ("Robots", report.robots, ["agent", "n"]),
+        ("Components", report.components, ["component", "n", "failed"]),
+        ("Errors", report.templates, ["template", "n"]),
+    ]
+
+
+def _write_top(title: str, top: Top, names: list[str]) -> None:
+    if not top.rows:
+        return
+    few = 5 if title in ("Agents", "Referrers", "Robots", "Slow", "Failing") else _MOST_ROWS
+    write()
+    many = f"{top.distinct:,}" if top.exact else f"at least {top.distinct:,}"
+    write(text((title, "bold"), (f"  {many} in all" + ("" if top.exact else ", counts about"), "bright_black")))
+    columns = [Column("requests" if name == "n" else name, name != names[0], 20 * (name == names[0])) for name in names]
+    write_table(columns, [[_cell(row[name]) for name in names] for row in top.rows[:few]], indent=2)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f} s"
+    return f"{value:,}" if isinstance(value, int) else clean(value)

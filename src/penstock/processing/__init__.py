@@ -1,0 +1,1 @@
+"""Large data read once: log files."""

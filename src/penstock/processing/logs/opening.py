@@ -1,0 +1,192 @@
+"""The bytes of log files: plain, gzip or zstd, whatever their names say; folders; standard input."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from penstock.core.errors import BadData, SourceUnavailable
+from penstock.processing.logs.extras import pa
+
+STDIN = "-"
+_STEP = 256 << 10
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+class Broken(Exception):
+    """From here on nothing can be read.
+
+    Attributes:
+        full: where the text that was read before ends.
+    """
+
+    full = 0
+
+
+class Opened:
+    """A log file that is read from its beginning to its end.
+
+    Args:
+        path: a file; `-` for standard input.
+
+    Attributes:
+        name: as messages call it.
+        size: bytes of the file; None where nobody knows.
+        position: bytes of the file that have been read.
+
+    Raises:
+        SourceUnavailable: it cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = "standard input" if path == STDIN else path
+        self.position = 0
+        try:
+            self._file: BinaryIO = io.FileIO(0 if path == STDIN else path, "rb", closefd=path != STDIN)
+            self.size = None if path == STDIN else os.fstat(self._file.fileno()).st_size
+            self._head = self._first(4)
+        except OSError as error:
+            raise SourceUnavailable(f"{self.name} cannot be read: {error.strerror}.", hint="check the path") from None
+        self._unpacked = self._unpacking()
+
+    def _first(self, size: int) -> bytes:
+        found = b""
+        while len(found) < size and (more := self._file.read(size - len(found))):
+            found += more
+        return found
+
+    def _unpacking(self) -> _Gzip | _Zstd | None:
+        if self._head.startswith(_GZIP):
+            return _Gzip(self)
+        return _Zstd(self) if self._head.startswith(_ZSTD) else None
+
+    def raw(self, size: int) -> bytes:
+        """Bytes as they are in the file."""
+        if self._head:
+            found, self._head = self._head[:size], self._head[size:]
+        else:
+            found = self._file.read(size)
+        self.position += len(found)
+        return found
+
+    def readinto(self, view: memoryview) -> int:
+        """Read text; 0 at the end.
+
+        Raises:
+            Broken: there is more, and it cannot be read.
+        """
+        try:
+            if self._unpacked is None and not self._head:
+                count: int = self._file.readinto(view)  # type: ignore[attr-defined]
+                self.position += count
+                return count
+            source = self.raw if self._unpacked is None else self._unpacked.read
+            found = source(len(view))
+        except OSError as error:
+            raise Broken(f"it cannot be read any further: {error.strerror or error}") from None
+        view[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._file.close()
+
+
+class _Gzip:
+    """One gzip stream after another."""
+
+    def __init__(self, file: Opened) -> None:
+        self._file = file
+        self._waiting = b""
+        self._stream: zlib._Decompress | None = None
+        self._begun = False
+
+    def read(self, size: int) -> bytes:
+        while True:
+            self._waiting = self._waiting or self._file.raw(_STEP)
+            if self._stream is None:
+                if self._begun:  # some writers pad with zeros
+                    self._waiting = self._waiting.lstrip(b"\0") or self._file.raw(_STEP).lstrip(b"\0")
+                if not self._waiting:
+                    return b""
+                self._stream, self._begun = zlib.decompressobj(wbits=31), True
+            ended = not self._waiting
+            try:
+                found = self._stream.decompress(self._waiting, size)
+            except zlib.error as error:
+                raise Broken(f"the gzip stream is damaged ({error})") from None
+            self._waiting = self._stream.unconsumed_tail or self._stream.unused_data
+            if self._stream.eof:
+                self._stream = None
+            elif ended and not found:
+                raise Broken("the gzip stream ends in the middle: the file is not complete")
+            if found:
+                return found
+
+
+class _Lent:
+    """A file as Arrow wants it."""
+
+    closed = False
+
+    def __init__(self, file: Opened) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        return self._file.raw(size)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class _Zstd:
+    def __init__(self, file: Opened) -> None:
+        self._stream = pa.CompressedInputStream(pa.PythonFile(_Lent(file), mode="r"), "zstd")
+
+    def read(self, size: int) -> bytes:
+        try:
+            found: bytes = self._stream.read(min(size, _STEP))
+        except (OSError, pa.ArrowException) as error:
+            whole = "Truncated" not in str(error)
+            told = "is damaged" if whole else "ends in the middle: the file is not complete"
+            raise Broken(f"the zstd stream {told}") from None
+        return found
+
+
+def files_of(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """The files that are meant, each once, in the order they are read; a folder stands for all files below it.
+
+    Raises:
+        SourceUnavailable: one is not there.
+        BadData: there is no file at all.
+    """
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    found: list[str] = []
+    for path in [os.fspath(each) for each in given]:
+        if path == STDIN or os.path.isfile(path):
+            found.append(path)
+        elif os.path.isdir(path):
+            found += sorted(str(each) for each in Path(path).rglob("*") if _is_log(each, Path(path)))
+        elif os.path.exists(path):
+            found.append(path)
+        else:
+            raise SourceUnavailable(f"There is no file {path}.", hint="check the path; a folder may be given, too")
+    if not found:
+        raise BadData("There is no file to read.", hint="give files, folders with files in them, or -")
+    return list(dict.fromkeys(found))
+
+
+def _is_log(path: Path, root: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return path.is_file() and not hidden
+
+
+def total_size(paths: list[str]) -> int | None:
+    """Bytes of all of them; None where one is standard input or a pipe."""
+    if any(path == STDIN or not os.path.isfile(path) for path in paths):
+        return None
+    return sum(os.path.getsize(path) for path in paths)

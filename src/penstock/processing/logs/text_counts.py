@@ -1,0 +1,138 @@
+"""What is counted of a log with levels and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.processing.logs.access_report import filled, top
+from penstock.processing.logs.anomalies import Detector, moment
+from penstock.processing.logs.blocks import LONGEST, SAMPLE, Block
+from penstock.processing.logs.decoding import text_or_null
+from penstock.processing.logs.extras import Array, Frame, np, pa, pl
+from penstock.processing.logs.report import LogReport
+from penstock.processing.logs.tally import Tally, compact
+from penstock.processing.logs.text_formats import FAILED, TextFormat, parsed
+
+_ANY = "<*>"
+_WITH_DIGIT = r"\S*\d\S*"
+_LINE_END = 10
+
+
+@dataclass
+class TextPart:
+    """What was counted of a block."""
+
+    lines: int
+    blank: int
+    malformed: list[tuple[int, bytes]]
+    good: int
+    tables: dict[str, Any] = field(default_factory=dict)
+    first: float | None = None
+    last: float | None = None
+
+
+def lines_of(block: Block) -> tuple[Any, Array, Array]:
+    """The lines of a block as text (null where they are none), and where they start and end."""
+    data = block.data
+    ends = np.flatnonzero(data[block.start : block.end] == _LINE_END) + block.start
+    starts = np.empty(len(ends), np.int64)
+    if not len(ends):
+        return pl.Series([], dtype=pl.String), starts, ends
+    starts[0] = block.start
+    starts[1:] = ends[:-1] + 1
+    bounds = np.empty((len(ends), 2), np.int32)
+    bounds[:, 0], bounds[:, 1] = starts, ends - (data[ends - 1] == 13) * (ends > starts)
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(block.buffer)]
+    between = pl.from_arrow(pa.Array.from_buffers(pa.binary(), 2 * len(ends) - 1, buffers))
+    return text_or_null(between.gather_every(2)), starts, ends
+
+
+def frame_of(block: Block, kind: TextFormat, year: int) -> tuple[Frame, TextPart]:
+    """What the lines say that mean something, and how the others are accounted for.
+
+    A line that begins with a blank goes on from the one before it, as the lines of a traceback do; it is skipped.
+    """
+    lines, starts, ends = lines_of(block)
+    part = TextPart(len(ends), 0, [], 0)
+    frame = parsed(lines, kind, year).with_columns(line=pl.int_range(pl.len()))
+    good = frame["time"].is_not_null() & pl.Series(ends - starts <= LONGEST)
+    for line in (~good).arg_true().to_list():
+        text = bytes(block.buffer[int(starts[line]) : min(int(ends[line]), int(starts[line]) + SAMPLE)])
+        if not text.strip() or text[:1] in (b" ", b"\t"):
+            part.blank += 1
+        else:
+            part.malformed.append((line, text))
+    frame = frame.filter(good)
+    part.good = len(frame)
+    return frame, part
+
+
+def count_text(block: Block, kind: TextFormat, year: int) -> TextPart:
+    """Read a block, and count what is in it."""
+    frame, part = frame_of(block, kind, year)
+    if not part.good:
+        return part
+    part.first, part.last = frame["time"].min(), frame["time"].max()
+    frame = frame.with_columns(
+        minute=(pl.col("time") // 60).cast(pl.Int64),
+        failed=pl.col("level").is_in(FAILED).fill_null(False).cast(pl.Int64),
+        level=pl.col("level").fill_null("none"),
+    )
+    shapes = pl.col("message").str.replace_all(_WITH_DIGIT, _ANY).alias("template")
+    n = pl.len().cast(pl.Int64).alias("n")
+    failed = pl.col("failed").sum()
+    part.tables = {
+        "minutes": compact(frame.group_by("minute", "level").agg(n)),
+        "components": compact(frame.drop_nulls("component").group_by("component").agg(n, failed)),
+        "templates": compact(frame.filter(pl.col("failed") > 0).group_by(shapes).agg(n).drop_nulls("template")),
+    }
+    return part
+
+
+class TextTotals:
+    """Everything that was counted of the blocks so far."""
+
+    def __init__(self) -> None:
+        self.minutes = Tally(["minute", "level"], {"n": "sum"}, most=None)
+        self.components = Tally(["component"], {"n": "sum", "failed": "sum"})
+        self.templates = Tally(["template"], {"n": "sum"})
+        self.first: float | None = None
+        self.last: float | None = None
+
+    def add(self, part: TextPart) -> None:
+        """Take a block in."""
+        for name, table in part.tables.items():
+            getattr(self, name).add(table)
+        if part.first is not None and part.last is not None:
+            self.first = part.first if self.first is None else min(self.first, part.first)
+            self.last = part.last if self.last is None else max(self.last, part.last)
+
+
+def tell_text(report: LogReport, totals: TextTotals, detector: Detector) -> None:
+    """Put what was counted into a report."""
+    if totals.first is None or totals.last is None:
+        return
+    counted = totals.minutes.frame()
+    assert counted is not None
+    report.start, report.end = moment(totals.first / 60), moment(totals.last / 60)
+    by_level = counted.group_by("level").agg(pl.col("n").sum()).sort("n", "level", descending=[True, False])
+    report.levels = dict(by_level.iter_rows())
+    report.requests = int(counted["n"].sum())
+    report.failed = sum(report.levels.get(level, 0) for level in FAILED)
+    for name in ("components", "templates"):
+        tally: Tally = getattr(totals, name)
+        frame = tally.frame()
+        if frame is not None:
+            setattr(report, name, top(frame, tally))
+    n, none = pl.col("n"), pl.lit(0, pl.Int64)
+    zeros: Sequence[Any] = [none.alias(name) for name in ("refused", "bytes", "timed")]
+    minutes = counted.group_by("minute").agg(
+        n.sum().alias("requests"), n.filter(pl.col("level").is_in(FAILED)).sum().alias("failed")
+    )
+    dense = filled(minutes.with_columns(*zeros, pl.lit(0.0).alias("taken")))
+    if dense is not None:
+        report.minutes = dense.with_columns((pl.col("minute") * 60_000).cast(pl.Datetime("ms", "UTC")).alias("time"))
+        report.minutes = report.minutes.select("time", "requests", "refused", "failed", "bytes", "taken", "timed")
+        report.anomalies = detector(dense)
