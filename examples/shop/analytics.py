@@ -11,20 +11,20 @@ from penstock.data import put
 TABLES = {
     "daily_revenue": """
         SELECT o.day, count(DISTINCT o.id) AS orders,
-               round(CAST(sum(l.quantity * l.unit_price) AS NUMERIC), 2) AS revenue
+               CAST(sum(l.quantity * l.unit_price) AS NUMERIC(18, 2)) AS revenue
         FROM processed_data.orders o JOIN processed_data.order_lines l ON l.order_id = o.id
         WHERE o.status <> 'cancelled' GROUP BY 1 ORDER BY 1
     """,
     "category_revenue": """
-        SELECT p.category, sum(l.quantity) AS pieces,
-               round(CAST(sum(l.quantity * l.unit_price) AS NUMERIC), 2) AS revenue
+        SELECT p.category, CAST(sum(l.quantity) AS BIGINT) AS pieces,
+               CAST(sum(l.quantity * l.unit_price) AS NUMERIC(18, 2)) AS revenue
         FROM processed_data.orders o
         JOIN processed_data.order_lines l ON l.order_id = o.id JOIN processed_data.products p ON p.sku = l.sku
         WHERE o.status <> 'cancelled' GROUP BY 1 ORDER BY 3 DESC
     """,
     "customer_value": """
         SELECT c.id AS customer_id, c.name, c.country, count(DISTINCT o.id) AS orders,
-               round(CAST(sum(l.quantity * l.unit_price) AS NUMERIC), 2) AS revenue
+               CAST(sum(l.quantity * l.unit_price) AS NUMERIC(18, 2)) AS revenue
         FROM processed_data.customers c
         JOIN processed_data.orders o ON o.customer_id = c.id JOIN processed_data.order_lines l ON l.order_id = o.id
         WHERE o.status <> 'cancelled' GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1

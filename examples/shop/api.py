@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +21,10 @@ BUSY_EVERY = 5
 class ShopApi(ThreadingHTTPServer):
     """Answers `/products?page=N` and `/customers?after=CURSOR` on 127.0.0.1; every fifth request is told to come back.
 
+    Args:
+        world: what there is.
+        ports: the first of these that is free.
+
     Attributes:
         asked: how many requests came.
         refused: how many of them were told to come back.
@@ -27,18 +32,18 @@ class ShopApi(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, ports: Sequence[int] = PORTS) -> None:
         self.products = records.products(world)
         self.customers = records.customers(world)
         self.asked = self.refused = 0
         self.lock = threading.Lock()
-        for port in PORTS:
+        for port in ports:
             try:
                 super().__init__(("127.0.0.1", port), _Answer)
                 return
             except OSError:
                 continue
-        raise OSError(f"no port from {PORTS.start} to {PORTS.stop - 1} on 127.0.0.1 is free")
+        raise OSError(f"no port from {min(ports)} to {max(ports)} on 127.0.0.1 is free")
 
     @property
     def url(self) -> str:

@@ -7,9 +7,7 @@ from typing import Any
 from places import Places
 
 from penstock import get_run_logger, task
-from penstock.connectors.files import Files
 from penstock.connectors.http import Bearer, Cursor, HttpApi, Page
-from penstock.connectors.sql import SqlTable
 from penstock.data import Sink, Source, ingest
 
 TOKEN = "shop-token"
@@ -27,12 +25,15 @@ def collect_products(places: Places) -> Told:
         types={"price": "text"},
         again=True,
     )
-    return _collect(api, places.open_lake().table("raw/products", mode="replace"))
+    return _collect(api, places.open_raw("products", key=["sku"], changes=False))
 
 
 @task(retries=3, retry_delay_seconds=0.2, tags=["api"])
 def collect_customers(places: Places) -> Told:
-    """All customers, each page saying where the next one begins."""
+    """All customers: from the database where it tells what has changed, else from the API, cursor by cursor."""
+    sink = places.open_raw("customers", key=["id"], changes=places.followed)
+    if places.followed:
+        return _collect(places.open_table("customers", key=["id"]), sink)
     api = HttpApi(
         f"{places.api}/customers",
         records="customers",
@@ -40,27 +41,28 @@ def collect_customers(places: Places) -> Told:
         auth=Bearer(TOKEN),
         again=True,
     )
-    return _collect(api, places.open_lake().table("raw/customers", mode="replace"))
+    return _collect(api, sink)
 
 
 @task(retries=2, tags=["database"])
 def collect_orders(places: Places) -> Told:
     """Orders that are new, or were changed."""
-    orders = SqlTable(places.database, "orders", cursor="updated_at", key="id")
-    return _collect(orders, places.open_lake().table("raw/orders", mode="merge", keys=["id"]))
+    orders = places.open_table("orders", key=["id"], cursor="updated_at")
+    return _collect(orders, places.open_raw("orders", key=["id"], changes=True))
 
 
 @task(retries=2, tags=["database"])
 def collect_lines(places: Places) -> Told:
     """The lines of all orders."""
-    lines = SqlTable(places.database, "order_lines", key=["order_id", "line"])
-    return _collect(lines, places.open_lake().table("raw/order_lines", mode="replace"))
+    key = ["order_id", "line"]
+    lines = places.open_table("order_lines", key=key)
+    return _collect(lines, places.open_raw("order_lines", key=key, changes=places.followed))
 
 
 @task(retries=2, tags=["files"])
 def collect_clicks(places: Places) -> Told:
-    """Click logs that were shipped since the last time; lines that are cut off are set aside."""
-    return _collect(Files(f"{places.logs}/*.ndjson.gz"), places.open_lake().table("raw/clicks"))
+    """Clicks since the last time; lines that were cut off are set aside."""
+    return _collect(places.open_clicks(), places.open_lake().table("raw/clicks"))
 
 
 def _collect(source: Source, sink: Sink) -> Told:

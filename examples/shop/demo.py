@@ -1,4 +1,7 @@
-"""`make demo`: three days of a web shop, from its systems to tables that people read, offline."""
+"""`make demo`: three days of a web shop, from its systems to tables that people read, offline.
+
+With servers (those of compose.yaml): `make demo ARGS="--profile services"`.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,26 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
+import servers
 from api import ShopApi
-from places import Places
+from places import CHANGES, Places
 from systems import Shop
 from world import World, date_of
 
 from penstock import PenstockError
-from penstock.app import current
+from penstock.app import chosen_profile, current, load_settings
 from penstock.core.events import RunCompleted
 from penstock.core.model import RunFilter
 
@@ -32,28 +38,71 @@ STARTED_IN = Path.cwd()
 STYLED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
-def main() -> None:
+@dataclass
+class Stage:
+    """Where the story takes place.
+
+    Attributes:
+        shop: the shop's systems.
+        api: one of them.
+        places: where the pipeline finds and brings everything.
+        options: what `penstock run` is told of that.
+    """
+
+    shop: Shop
+    api: ShopApi
+    places: Places
+    options: list[str]
+
+
+def main(arguments: list[str]) -> None:
     """Tell the story from the shop's systems to the tables."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    os.chdir(PROJECT)
     os.environ["no_proxy"] = "127.0.0.1"
+    world = World()
+    if arguments and (len(arguments) != 2 or arguments[0] != "--profile"):
+        stop("it takes nothing but --profile NAME.")
+    stage = on_servers(world, arguments[1]) if arguments else in_one_folder(world)
+    with stage.api as api:
+        threading.Thread(target=api.serve_forever, daemon=True).start()
+        show_systems(stage.places)
+        for day in range(world.days):
+            stage.shop.open(day)
+            run_day(day, stage.options)
+        api.shutdown()
+    show_balance()
+    show_revenue(world, stage.places)
+    show_next_steps(stage.places, api, arguments)
+
+
+def in_one_folder(world: World) -> Stage:
+    """All of it in the project's home folder."""
+    os.chdir(PROJECT)
     folder = current().home / "shop"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    world = World()
-    shop = Shop(world, folder / "systems")
-    with ShopApi(world) as api:
-        threading.Thread(target=api.serve_forever, daemon=True).start()
-        places = Places.in_folder(folder, api=api.url, logs=str(shop.logs), database=shop.database)
-        show_systems(places)
-        for day in range(world.days):
-            shop.open(day)
-            run_day(day, places, folder)
-        api.shutdown()
-    show_balance()
-    show_revenue(world, places)
-    show_next_steps(places, api)
+    shop, api = Shop(world, folder / "systems"), ShopApi(world)
+    places = Places.in_folder(folder, api=api.url, logs=shop.logs, database=shop.database)
+    parameters = folder / "places.json"
+    parameters.write_text(json.dumps({"places": asdict(places)}, indent=2))
+    return Stage(shop, api, places, ["--params-file", shown(parameters)])
+
+
+def on_servers(world: World, name: str) -> Stage:
+    """Where a profile of `pyproject.toml` beside this file says."""
+    os.chdir(EXAMPLE)
+    os.environ["PENSTOCK_PROFILE"] = name
+    settings, profile = load_settings(), chosen_profile()
+    assert profile is not None
+    places = Places(**profile.parameters["shop"]["places"])
+    if not places.followed:
+        stop("without servers it has a folder of its own: leave --profile out.")
+    servers.prepare(places, settings.database_url)
+    database = f"postgresql://{places.database.removeprefix(CHANGES)}"
+    shop = Shop(world, Path(), database, places.logs)
+    port = urlsplit(places.api).port or 80
+    return Stage(shop, ShopApi(world, [port]), places, ["--profile", name])
 
 
 def show_systems(places: Places) -> None:
@@ -64,11 +113,9 @@ def show_systems(places: Places) -> None:
     print(f"  {shown(places.logs)}   its click logs")
 
 
-def run_day(day: int, places: Places, folder: Path) -> None:
+def run_day(day: int, options: list[str]) -> None:
     """Run the flow as anybody would, from the command line."""
-    parameters = folder / "places.json"
-    parameters.write_text(json.dumps({"places": asdict(places)}, indent=2))
-    arguments = ["run", f"{shown(EXAMPLE / 'flow.py')}:shop", "--params-file", shown(parameters)]
+    arguments = ["run", f"{shown(EXAMPLE / 'flow.py')}:shop", *options]
     heading(f"{date_of(day):%A, %d %B}")
     print(f"  $ {penstock()} {shlex.join(arguments)}\n", flush=True)
     done = subprocess.run([sys.executable, "-m", "penstock", *arguments], check=False)
@@ -124,21 +171,24 @@ def rows_of(places: Places, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def show_next_steps(places: Places, api: ShopApi) -> None:
+def show_next_steps(places: Places, api: ShopApi, arguments: list[str]) -> None:
     """Commands that work when they are copied."""
-    heading("What to try next" if STARTED_IN == PROJECT else f"What to try next, in {PROJECT}")
-    command = penstock()
-    database = places.database.replace(f"{Path.cwd()}{os.sep}", "")
-    for text, line in [
+    here = Path.cwd()
+    heading("What to try next" if here == STARTED_IN else f"What to try next, in {here}")
+    command = shlex.join([*shlex.split(penstock()), *arguments])
+    logs = places.logs if places.followed else f"{shown(places.logs)}/*.gz"
+    steps = [
         ("every step of the last run", f"{command} runs show last"),
         ("what it logged", f"{command} runs logs last"),
-        (
-            "the logs into a file; lines that are cut off are set aside",
-            f"{command} ingest '{shown(places.logs)}/*.gz' clicks.parquet",
-        ),
-        ("a table of the shop's database into a file", f"{command} ingest '{database}#orders' orders.parquet"),
-        ("the first pipeline there was, on one screen", f"{python()} examples/users_posts/demo.py"),
-    ]:
+        ("the logs into a file; lines that are cut off are set aside", f"{command} ingest '{logs}' clicks.parquet"),
+    ]
+    if not places.followed:
+        database = places.database.replace(f"{here}{os.sep}", "")
+        steps += [
+            ("a table of the shop's database into a file", f"{command} ingest '{database}#orders' orders.parquet"),
+            ("the first pipeline there was, on one screen", f"{python()} examples/users_posts/demo.py"),
+        ]
+    for text, line in steps:
         print(f"  {dim('# ' + text)}\n  {line}\n")
     print(f"  The code is in {shown(EXAMPLE)}: flow.py first. The tables are in {shown(places.exports)}.")
 
@@ -155,7 +205,7 @@ def dim(text: str) -> str:
 
 def shown(path: Path | str) -> str:
     """A path as it is shortest from here."""
-    text = str(path).removeprefix("sqlite:///")
+    text = re.sub(r"(?<=://)[^/@]*@", "", str(path).removeprefix("sqlite:///"))
     return os.path.relpath(text) if Path(text).is_relative_to(Path.cwd()) else text
 
 
@@ -179,7 +229,7 @@ def stop(reason: str) -> NoReturn:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(sys.argv[1:])
     except (OSError, PenstockError) as problem:
         stop(str(problem))
     except KeyboardInterrupt:

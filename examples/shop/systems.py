@@ -1,11 +1,11 @@
-"""What the shop runs on: a database with its orders, and a folder into which its web servers ship their logs."""
+"""What the shop runs on: a database, and web servers that ship their logs to a folder or produce them to a topic."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,17 @@ from typing import Any
 import records
 from world import World
 
+TOPIC = "kafka://"
+PATIENCE_SECONDS = 30
 TABLES = {
+    "customers": {
+        "id": "BIGINT PRIMARY KEY",
+        "name": "TEXT NOT NULL",
+        "email": "TEXT NOT NULL",
+        "city": "TEXT",
+        "country": "TEXT NOT NULL",
+        "created_at": "TIMESTAMPTZ NOT NULL",
+    },
     "orders": {
         "id": "BIGINT PRIMARY KEY",
         "checkout": "TEXT NOT NULL",
@@ -37,14 +47,16 @@ class Shop:
 
     Args:
         world: what happens.
-        folder: for the click logs, and for the database where it is SQLite.
+        folder: for the click logs where they are files, and for the database where it is SQLite.
         database: postgresql://... or nothing, which is SQLite in the folder.
+        logs: kafka://host:9092/topic or nothing, which is files in the folder.
     """
 
-    def __init__(self, world: World, folder: Path, database: str = "") -> None:
+    def __init__(self, world: World, folder: Path, database: str = "", logs: str = "") -> None:
         self.world = world
-        self.logs = folder / "logs"
-        self.logs.mkdir(parents=True, exist_ok=True)
+        self.logs = logs or str(folder / "logs")
+        if not logs:
+            Path(self.logs).mkdir(parents=True, exist_ok=True)
         self.database = database or f"sqlite:///{folder / 'shop.db'}"
         with closing(self._connect()) as connection:
             cursor = connection.cursor()
@@ -52,6 +64,9 @@ class Shop:
                 primary = ", PRIMARY KEY (order_id, line)" if table == "order_lines" else ""
                 listed = ", ".join(f"{name} {self._kind(kind)}" for name, kind in columns.items())
                 cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} ({listed}{primary})")
+            cursor.execute("SELECT count(*) FROM customers")
+            if not cursor.fetchone()[0]:
+                self._insert(cursor, "customers", records.customers(world))
             connection.commit()
 
     def _kind(self, kind: str) -> str:
@@ -66,7 +81,7 @@ class Shop:
         return psycopg.connect(self.database)
 
     def open(self, day: int) -> None:
-        """Let a day happen: orders come in, others are cancelled, and the web servers ship their logs."""
+        """Let a day happen: orders come in, others are cancelled, and the web servers hand out their logs."""
         orders, lines = records.new_orders(self.world, day)
         with closing(self._connect()) as connection:
             cursor = connection.cursor()
@@ -78,8 +93,12 @@ class Shop:
                 [(at, order) for order, at in records.cancellations(self.world, day)],
             )
             connection.commit()
-        for name, some in records.clicks(self.world, day):
-            self._ship(name, some)
+        hours = list(records.clicks(self.world, day))
+        if self.logs.startswith(TOPIC):
+            produce(self.logs, [line for _, lines in hours for line in lines])
+        else:
+            for name, lines in hours:
+                self._ship(name, lines)
 
     def _insert(self, cursor: Any, table: str, rows: Sequence[records.Record]) -> None:
         columns = list(TABLES[table])
@@ -92,7 +111,29 @@ class Shop:
     def _mark(self) -> str:
         return "?" if self.database.startswith("sqlite") else "%s"
 
-    def _ship(self, name: str, lines: Iterable[str]) -> None:
-        half = self.logs / f".{name}.part"
+    def _ship(self, name: str, lines: Sequence[str]) -> None:
+        folder = Path(self.logs)
+        half = folder / f".{name}.part"
         half.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
-        os.replace(half, self.logs / name)
+        os.replace(half, folder / name)
+
+
+def produce(topic: str, lines: Sequence[str]) -> None:
+    """Produce lines to a topic, each once, and see that the brokers have them.
+
+    Raises:
+        OSError: they have not taken all of them.
+    """
+    from confluent_kafka import Producer
+
+    brokers, _, name = topic.removeprefix(TOPIC).partition("/")
+    refused: list[str] = []
+    producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
+    for line in lines:
+        producer.produce(
+            name, line.encode(), on_delivery=lambda error, _: refused.append(str(error)) if error is not None else None
+        )
+    left = producer.flush(PATIENCE_SECONDS)
+    if left or refused:
+        reason = refused[0] if refused else f"no answer within {PATIENCE_SECONDS} s"
+        raise OSError(f"{left + len(refused)} lines did not reach {topic}: {reason}")

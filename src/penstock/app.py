@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,9 +18,14 @@ from penstock.core.ports import Journal, ResultStore
 from penstock.engine import recovery
 from penstock.engine.local import LocalEngine
 from penstock.engine.logs import install
+from penstock.engine.project import penstock_table, project_file
 from penstock.journal.results import FileResultStore
 from penstock.journal.sqlite import SqliteJournal
 
+if TYPE_CHECKING:
+    from penstock.core.profiles import Profile
+
+_profiles: Any = LateModule("penstock.core.profiles")
 _replies: Any = LateModule("penstock.engine.waiting.replies")
 _retention: Any = LateModule("penstock.core.retention")
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
@@ -67,14 +72,22 @@ def project_home(start: Path) -> Path:
 
 
 def load_settings(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
-    """Settings from the environment, over `[tool.penstock]` of the nearest pyproject.toml, over the defaults.
+    """Settings from the environment, over the profile that it names, over `[tool.penstock]`, over the defaults.
+
+    `[tool.penstock]` is in the nearest pyproject.toml. The variables of the profile are set in the environment of
+    this process, where it does not have them; not where another environment is given.
 
     Raises:
         ConfigurationError: a value that cannot be, or a name that is none.
     """
-    environ = os.environ if environ is None else environ
     start = Path.cwd() if start is None else start
     values: dict[str, object] = dict(_from_pyproject(start))
+    profile = chosen_profile(environ, start)
+    if profile is not None:
+        values |= profile.settings
+        if environ is None:
+            _enter(profile)
+    environ = os.environ if environ is None else environ
     for field in Settings.__struct_fields__:
         given = environ.get(f"PENSTOCK_{field.upper()}")
         if given:
@@ -97,32 +110,49 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
     return msgspec.structs.replace(settings, home=str(home.absolute()))
 
 
-def _from_pyproject(start: Path) -> dict[str, object]:
-    for folder in (start, *start.parents):
-        file = folder / "pyproject.toml"
-        if not file.is_file():
-            continue
-        text = file.read_text(encoding="utf-8", errors="replace")
-        if "tool.penstock" not in text:
-            return {}
-        import tomllib
+def chosen_profile(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Profile | None:
+    """The profile that `PENSTOCK_PROFILE` names, as NAME or as NAME@FILE; None where it names none.
 
-        try:
-            table = tomllib.loads(text).get("tool", {}).get("penstock", {})
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{file} cannot be read: {error}.") from None
-        known = {name: value for name, value in table.items() if not isinstance(value, (dict, list))}
-        retention = table.get("retention")
-        if isinstance(retention, dict):
-            known |= {f"retention_{name}": value for name, value in retention.items()}
-        unknown = set(known) - set(Settings.__struct_fields__)
-        if unknown:
-            raise ConfigurationError(
-                f"[tool.penstock] has unknown settings: {', '.join(sorted(unknown))}.",
-                hint=f"there are: {', '.join(Settings.__struct_fields__)}",
-            )
-        return known
-    return {}
+    Raises:
+        ConfigurationError: there is no such profile, or something in it cannot be.
+    """
+    environ = os.environ if environ is None else environ
+    name, _, place = environ.get("PENSTOCK_PROFILE", "").partition("@")
+    if not name:
+        return None
+    file = Path(place) if place else project_file((Path.cwd() if start is None else start).absolute())
+    if file is None:
+        raise ConfigurationError(
+            f"There is no profile {name!r}: there is no pyproject.toml here or above.",
+            hint="profiles are tables [tool.penstock.profiles.NAME] in it",
+        )
+    tables = _profiles.tables_of(penstock_table(file).get("profiles", {}), str(file))
+    found: Profile = _profiles.profile_of(tables, name, str(file), environ, Settings.__struct_fields__)
+    return found
+
+
+def _enter(profile: Profile) -> None:
+    """Have this process, and those that it starts in whatever folder, use the profile."""
+    for name, value in profile.environment.items():
+        if not os.environ.get(name):
+            os.environ[name] = value
+    os.environ["PENSTOCK_PROFILE"] = f"{profile.name}@{profile.file}"
+
+
+def _from_pyproject(start: Path) -> dict[str, object]:
+    file = project_file(start)
+    table = penstock_table(file) if file is not None else {}
+    known = {name: value for name, value in table.items() if not isinstance(value, (dict, list))}
+    retention = table.get("retention")
+    if isinstance(retention, dict):
+        known |= {f"retention_{name}": value for name, value in retention.items()}
+    unknown = set(known) - set(Settings.__struct_fields__)
+    if unknown:
+        raise ConfigurationError(
+            f"[tool.penstock] has unknown settings: {', '.join(sorted(unknown))}.",
+            hint=f"there are: {', '.join(Settings.__struct_fields__)}",
+        )
+    return known
 
 
 def keep_of(settings: Settings) -> Any:
