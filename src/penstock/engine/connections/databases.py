@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from penstock.core.connections import Connection, Range, Seconds, Secret, SecretUrl, Unfit
 from penstock.core.extras import require
+from penstock.engine.connections.probing import url_mistakes
 from penstock.engine.connections.urls import url_parts
 
 
@@ -72,6 +74,7 @@ class SnowflakeConnection(Connection):
         schema: what is meant where none is named.
         role: what we act as.
         login_timeout_seconds: how long logging in may take.
+        endpoint: another address of the service than the account's, such as that of a private link.
     """
 
     kind = "snowflake"
@@ -89,11 +92,12 @@ class SnowflakeConnection(Connection):
     schema: str | None = None
     role: str | None = None
     login_timeout_seconds: Seconds = 30.0
+    endpoint: str | None = None
 
     @classmethod
     def parts(cls, url: str) -> dict[str, Any]:
         """See `Connection.parts`: `snowflake://user:password@account/database/schema?warehouse=...&role=...`."""
-        parts = url_parts(url, ("warehouse", "role", "authenticator"))
+        parts = url_parts(url, ("warehouse", "role", "authenticator", "private_key_file", "endpoint"))
         account, _, path = parts.place.partition("/")
         database, _, schema = path.strip("/").partition("/")
         named = {"account": account, "database": unquote(database), "schema": unquote(schema), **parts.query}
@@ -110,6 +114,52 @@ class SnowflakeConnection(Connection):
         """See `Connection.mistakes`."""
         if self.password is None and self.private_key_file is None and self.authenticator != "externalbrowser":
             yield "password", "is missing; or give private_key_file"
+        yield from url_mistakes("endpoint", self.endpoint)
+
+    def parameters(self, statement_seconds: float = 3600.0) -> dict[str, Any]:
+        """What the connector (`snowflake.connector.connect(**...)`) takes. The password is in it.
+
+        Args:
+            statement_seconds: how long a statement may take. Without a limit, a connector that has lost its network
+                would try for ever.
+        """
+        five = int(require("snowflake.connector", "snowflake").__version__.split(".")[0]) >= 5
+        given: dict[str, Any] = {"account": self.account, "user": self.user, "authenticator": self.authenticator}
+        of_key = "private_key_password" if five else "private_key_file_pwd"
+        secrets = {"password": self.password, of_key: self.private_key_password}
+        given |= {name: secret.reveal() for name, secret in secrets.items() if secret is not None}
+        for name in ("private_key_file", "warehouse", "database", "schema", "role"):
+            if (value := getattr(self, name)) is not None:
+                given[name] = value
+        if self.private_key_file is not None and self.authenticator == "snowflake":
+            given["authenticator"] = "snowflake_jwt"
+        if self.endpoint is not None:
+            place = urlsplit(self.endpoint)
+            given |= {"host": place.hostname, "protocol": place.scheme}
+            given["port"] = place.port or (80 if place.scheme == "http" else 443)
+        given["login_timeout"] = max(1, round(self.login_timeout_seconds))
+        given["query_timeout" if five else "network_timeout"] = max(1, round(statement_seconds))
+        if five:
+            given["enable_server_session_keep_alive_auto_detection"] = False  # it always logs out when it is closed
+        return given
+
+    def check(self, seconds: float) -> str:
+        """See `Connection.check`."""
+        connector = require("snowflake.connector", "snowflake")
+        given = self.parameters(seconds)
+        given["login_timeout"] = min(given["login_timeout"], max(1, round(seconds)))
+        with connector.connect(**given) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT current_version(), current_user(), current_role(), current_warehouse()")
+            version, user, role, warehouse = cursor.fetchone()
+        return f"Snowflake {version}, {user} as {role}, {warehouse or 'no warehouse'}"
+
+    def explain(self, error: Exception) -> tuple[str, str | None]:
+        """See `Connection.explain`."""
+        told, _ = super().explain(error)
+        number = abs(int(getattr(error, "errno", None) or 0))
+        if 390_000 <= number < 391_000:
+            return told, "check user, password, key and role"
+        return told, "check the account (orgname-account), and that the network lets us out to it"
 
 
 class BigQueryConnection(Connection):
@@ -122,6 +172,7 @@ class BigQueryConnection(Connection):
         credentials_file: a file with the key of a service account.
         credentials_json: that key itself; without either, what the machine is allowed is used.
         timeout_seconds: how long a request may take.
+        endpoint: another address of the service than the usual one, such as that of a private network.
     """
 
     kind = "bigquery"
@@ -134,17 +185,51 @@ class BigQueryConnection(Connection):
     credentials_file: str | None = None
     credentials_json: Secret | None = None
     timeout_seconds: Seconds = 60.0
+    endpoint: str | None = None
 
     @classmethod
     def parts(cls, url: str) -> dict[str, Any]:
-        """See `Connection.parts`: `bigquery://project/dataset`."""
-        parts = url_parts(url)
+        """See `Connection.parts`: `bigquery://project/dataset?location=EU`."""
+        parts = url_parts(url, ("location", "credentials_file", "endpoint"))
         if parts.user is not None:
             raise Unfit("must be bigquery://project/dataset")
         project, _, dataset = parts.place.strip("/").partition("/")
-        return {"project": project} | ({"dataset": dataset} if dataset else {})
+        named = {"project": project, "dataset": dataset, **parts.query}
+        return {name: value for name, value in named.items() if value}
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
         """See `Connection.mistakes`."""
         if self.credentials_file is not None and self.credentials_json is not None:
             yield "credentials_json", "and credentials_file say the same: give one of them"
+        yield from url_mistakes("endpoint", self.endpoint)
+
+    def client(self) -> Any:
+        """A client of `google.cloud.bigquery`, which has the credentials. An `endpoint` without TLS gets none."""
+        bigquery = require("google.cloud.bigquery", "bigquery")
+        options = {"api_endpoint": self.endpoint} if self.endpoint else None
+        return bigquery.Client(self.project, self._credentials(), client_options=options, location=self.location)
+
+    def _credentials(self) -> Any:
+        """What is sent with each request; None for what the machine is allowed."""
+        if (self.endpoint or "").startswith("http://"):
+            return require("google.auth.credentials", "bigquery").AnonymousCredentials()
+        accounts = require("google.oauth2.service_account", "bigquery").Credentials
+        if self.credentials_json is not None:
+            return accounts.from_service_account_info(json.loads(self.credentials_json.reveal()))
+        return accounts.from_service_account_file(self.credentials_file) if self.credentials_file else None
+
+    def check(self, seconds: float) -> str:
+        """See `Connection.check`; a query that is not executed costs nothing."""
+        bigquery = require("google.cloud.bigquery", "bigquery")
+        with self.client() as client:
+            wait = bigquery.DEFAULT_RETRY.with_timeout(seconds)
+            dry = bigquery.QueryJobConfig(dry_run=True)
+            client.query("SELECT 1", dry, timeout=seconds, retry=wait, job_retry=None)
+        return f"BigQuery, project {self.project}{f', in {self.location}' if self.location else ''}"
+
+    def explain(self, error: Exception) -> tuple[str, str | None]:
+        """See `Connection.explain`."""
+        if isinstance(error, (OSError, ValueError)) and not hasattr(error, "code"):  # its text may hold the key
+            return "the credentials cannot be read, or the service not be reached", "check them, and the network"
+        told, _ = super().explain(error)
+        return told, "check the project, the credentials and what they are allowed (roles/bigquery.jobUser)"

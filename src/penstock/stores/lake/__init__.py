@@ -2,5 +2,6 @@
 
 from penstock.stores.lake.address import at
 from penstock.stores.lake.lake import Lake
+from penstock.stores.lake.table import LakeTable, table_at
 
-__all__ = ["Lake", "at"]
+__all__ = ["Lake", "LakeTable", "at", "table_at"]

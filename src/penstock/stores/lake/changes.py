@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from penstock.core.errors import SchemaRefused
 from penstock.core.ports.data import Batch, Counts, Part, Rejected
-from penstock.core.rows import Conformed, Misfit, conform
-from penstock.core.rows.casting import json_text
+from penstock.core.rows import Conformed, Misfit, conform, rejections
 from penstock.core.rows.conforming import without
 from penstock.core.sqltext import quoted
 from penstock.stores.lake.delta import Clause
@@ -153,9 +152,7 @@ def _fitting(plan: Plan, part: Part, options: TableOptions, where: str) -> pa.Ta
     done = conform(given, pa.schema(fields), missing="leave" if plan.keys else "null")
     done = _without_empty_partitions(done, options.partition_by)
     plan.schema = wider
-    for place, reason in done.misfits:
-        raw = json_text(part.rows.slice(place, 1).to_pylist()[0])
-        plan.rejected.append(Rejected(reason, f"{where}, row {place}", raw, part.table))
+    plan.rejected.extend(rejections(part.rows, done.misfits, where, part.table))
     plain = pa.schema([one.with_nullable(True) for one in done.rows.schema])
     return pa.Table.from_arrays(done.rows.columns, schema=plain)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import DatasetNotFound
 from penstock.core.ports.data import Place, Sink
@@ -67,6 +67,11 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self._storage.root!r})"
+
+    @property
+    def root(self) -> str:
+        """Where it is: a path from the root, or `s3://bucket/prefix`."""
+        return self._storage.root
 
     @property
     def place(self) -> Place:
@@ -182,6 +187,18 @@ class Lake:
     def schema(self, name: str) -> pa.Schema:
         """The columns of a table."""
         return Table.get(self._storage, name).schema
+
+    def count(self, name: str) -> int | None:
+        """How many rows a table has, as its log tells; None where the log does not tell it of every file."""
+        return reading.count(Table.get(self._storage, name))
+
+    def dataset(self, name: str) -> Any:
+        """A table as a dataset of Arrow, for engines that read only what they need of it.
+
+        Raises:
+            DatasetNotFound: there is no such table, or nothing has told its columns yet.
+        """
+        return reading.dataset(Table.get(self._storage, name))
 
     def files(self, name: str, *, where: str | None = None) -> list[str]:
         """The files that have to be read for a condition."""

@@ -138,6 +138,24 @@ def files(table: Table, where: str | None) -> list[str]:
     return sorted(found)
 
 
+def dataset(table: Table) -> Any:
+    """The table as a dataset of Arrow."""
+    if is_new(table.schema):
+        raise DatasetNotFound(f"{table.path} has no columns yet: no row has landed in it.")
+    with table.storage.failing(table.path):
+        return table.delta.to_pyarrow_dataset()
+
+
+def count(table: Table) -> int | None:
+    """The rows of all files, as the log tells them."""
+    with table.storage.failing(table.path):
+        found = pa.table(table.delta.get_add_actions())
+    if "num_records" not in found.schema.names:
+        return None if found.num_rows else 0
+    counts = found.column("num_records").to_pylist()
+    return None if None in counts else sum(counts)
+
+
 def history(table: Table, limit: int | None) -> list[Commit]:
     """Its versions, the latest first."""
     with table.storage.failing(table.path):

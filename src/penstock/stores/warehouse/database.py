@@ -1,4 +1,9 @@
-"""What the warehouse asks of a database, and how a database says no."""
+"""What the warehouse asks of a database, and how a database says no.
+
+There are two kinds. DuckDB and PostgreSQL keep rows, indexes and locks, and whatever is done in a transaction is part
+of it. Those in the cloud keep columns: they have no unique indexes and hardly any locks, and a statement that makes or
+changes a table ends a transaction, or may not be in one. They are `deferred`; see `penstock.stores.warehouse.cloud`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from penstock.core.errors import PipeTakenOver
 from penstock.core.sqltext import quoted
-from penstock.stores.warehouse.names import Name, check
+from penstock.stores.warehouse.names import Name, check, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +38,7 @@ class Session(ABC):
 
     @abstractmethod
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Execute a statement; how many rows it wrote."""
+        """Execute a statement; how many rows it wrote (0 in a transaction that is carried out at its end)."""
 
     @abstractmethod
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -58,6 +64,24 @@ class Session(ABC):
     def columns(self, table: Name) -> list[Column]:
         """The columns of a table; none where there is no such table."""
 
+    def alone(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Execute a statement in a transaction of its own; how many rows it wrote."""
+        with self.transaction():
+            return self.run(sql, values)
+
+    def claim(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Execute a statement that writes one row as long as a pipe is ours; where it does not, nothing is committed.
+
+        Raises:
+            PipeTakenOver: it wrote none. A transaction that is carried out at its end raises it there.
+        """
+        if self.run(sql, values) != 1:
+            raise PipeTakenOver()
+
+    def tidy(self, sql: str) -> None:
+        """Execute a statement that takes away what is not needed any more when the transaction is over."""
+        self.run(sql)
+
 
 class Database(ABC):
     """One kind of database at one place.
@@ -65,18 +89,24 @@ class Database(ABC):
     Attributes:
         kind: its name, for messages.
         longest_name: bytes of a table's or a column's name.
+        not_in_names: characters that no name of a column has.
         exact_names: `Id` and `id` are two columns.
         takes_nul: a text may hold the character NUL.
         lock_row: what a SELECT ends with that keeps others from the row until the transaction is over.
+        deferred: its transactions are carried out as a whole at their end; tables are made and changed before.
         seconds: how long it is waited for.
+        read_only: DuckDB and PostgreSQL refuse whatever writes.
     """
 
     kind: str
     longest_name: int
+    not_in_names: str = "\0"
     exact_names: bool
     takes_nul: bool
     lock_row: str
+    deferred: bool = False
     seconds: float
+    read_only: bool = False
 
     @property
     @abstractmethod
@@ -94,6 +124,13 @@ class Database(ABC):
             ConfigurationError: it cannot.
         """
         check(schema, self.longest_name)
+
+    def check_mode(self, mode: str) -> None:  # noqa: B027 (most can do all of them)
+        """See that a table can take rows so.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
 
     @abstractmethod
     def session(self, *, writing: bool = False) -> AbstractContextManager[Session]:
@@ -122,6 +159,42 @@ class Database(ABC):
     def upsert(self, table: Name, staged: str, columns: Sequence[str], keys: Sequence[str]) -> str:
         """A statement that adds staged rows, or changes those that have the same keys."""
 
+    def delete_matching(self, table: Name, staged: str, keys: Sequence[str]) -> str:
+        """A statement that takes away the rows that have the keys of staged ones."""
+        return f"DELETE FROM {table.sql} AS t USING {staged} AS s WHERE {same('t', 's', keys)}"
+
+    def add_once(self, table: Name, given: Mapping[str, str], keys: Sequence[str]) -> str:
+        """A statement that adds a row (an expression for each column), unless there is one with the same keys."""
+        values = ", ".join(given.values())
+        return (
+            f"INSERT INTO {table.sql} ({listed(tuple(given))}) VALUES ({values}) "
+            f"ON CONFLICT ({listed(tuple(keys))}) DO NOTHING"
+        )
+
+    def listed_rows(self, rows: Sequence[str]) -> str:
+        """What an INSERT of several rows ends with; each of them is its expressions with commas between them."""
+        return "VALUES " + ", ".join(f"({row})" for row in rows)
+
+    def cast(self, value: str, sql_type: str) -> str:
+        """An expression, made one of that type."""
+        return f"CAST({value} AS {sql_type})"
+
+    def primary_key(self, keys: Sequence[str]) -> str:
+        """What is said in a table's declaration of its keys."""
+        return f"PRIMARY KEY ({listed(tuple(keys))})"
+
+    def named(self, *names: str) -> str:
+        """A name as a user's statement has it."""
+        return quoted(*names)
+
+    def as_written(self, sql: str) -> str:
+        """A user's statement, which is in the database's own words, for `run`, `alone` and `read` of a session."""
+        return sql
+
+    def make_schema(self, session: Session, schema: str) -> None:
+        """Make a schema where there is none."""
+        make_schema(session, schema)
+
     @abstractmethod
     def key_index(self, session: Session, table: Name, keys: Sequence[str]) -> None:
         """See that rows can be found by these columns, and (where upserts need it) that they are unique."""
@@ -129,6 +202,10 @@ class Database(ABC):
     @abstractmethod
     def empty(self, table: Name) -> str:
         """A statement that takes all rows away."""
+
+    def can_widen(self, kind: pa.DataType, wide: pa.DataType) -> bool:
+        """A column for values of one type can become one for values of another, which holds all of them."""
+        return True
 
     @abstractmethod
     def change_type(self, session: Session, table: Name, column: str, sql_type: str) -> None:
@@ -154,3 +231,9 @@ class Database(ABC):
 def same(left: str, right: str, keys: Sequence[str]) -> str:
     """A condition: two rows have the same keys."""
     return " AND ".join(f"{left}.{quoted(key)} = {right}.{quoted(key)}" for key in keys)
+
+
+def make_schema(session: Session, schema: str) -> None:
+    """Make a schema where there is none; in one that is there, no right to make schemas is needed."""
+    if not session.rows("SELECT 1 FROM information_schema.schemata WHERE schema_name = $1", (schema,)):
+        session.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")

@@ -164,7 +164,7 @@ class DuckDatabase(Database):
         pause = _FIRST_PAUSE
         while True:
             try:
-                return duckdb.connect(str(self.path))
+                return duckdb.connect(str(self.path), read_only=self.read_only)
             except duckdb.IOException as error:
                 locked = _LOCKED.search(str(error))
                 if not locked:
@@ -179,7 +179,7 @@ class DuckDatabase(Database):
 
     def _connect(self) -> Any:
         try:
-            return duckdb.connect(str(self.path))
+            return duckdb.connect(str(self.path), read_only=self.read_only)
         except duckdb.Error as error:
             raise unavailable(self.path, error) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,13 +67,17 @@ class Events:
             if event.occurred_at is not None and event.occurred_at.tzinfo is None:
                 raise ConfigurationError(f"{event.name}: occurred_at has no time zone.", hint="use datetime.now(UTC)")
         self._make()
-        added = 0
-        for event in events:
-            told = json.dumps(dict(event.properties), ensure_ascii=False, default=str)
-            when = event.occurred_at or now
-            values = (event.event_id or uuid.uuid4().hex, event.name, when, event.subject, told)
-            added += self._warehouse.execute(_ADDED, values)
-        return added
+        rows = [
+            {
+                "event_id": event.event_id or uuid.uuid4().hex,
+                "event_name": event.name,
+                "occurred_at": event.occurred_at or now,
+                "subject": event.subject,
+                "properties": dict(event.properties),
+            }
+            for event in events
+        ]
+        return self._warehouse.records(TABLE).create_once(rows, ["event_id"])
 
     def read(
         self,
@@ -97,9 +100,3 @@ class Events:
         if not self._made:
             self._warehouse.migrate(_FactEvent, TABLE, keys=["event_id"])
             self._made = True
-
-
-_ADDED = (
-    "INSERT INTO analytics.fact_events (event_id, event_name, occurred_at, subject, properties) "
-    "VALUES ($1, $2, $3, $4, CAST($5 AS json)) ON CONFLICT (event_id) DO NOTHING"
-)

@@ -9,6 +9,7 @@ from penstock.core.errors import SchemaRefused
 from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column, fits, plain, wider
 from penstock.stores.warehouse.database import Database, Session
+from penstock.stores.warehouse.database import make_schema as make_schema
 from penstock.stores.warehouse.names import Name, folded
 
 if TYPE_CHECKING:
@@ -64,16 +65,16 @@ def fit_table(
     rows = _named(database, rows, table)
     columns = session.columns(table)
     wanted = _wanted(rows)
+    made: dict[str, str] = {}
     if not columns or any(name not in _names(columns) for name in wanted) or _narrow(rows, columns):
         database.lock_tables(session, table)
         columns = session.columns(table)
     if not columns:
-        types = _types(database, rows, wanted or rows.schema.names)
-        if not types:
+        made = _types(database, rows, wanted or rows.schema.names)
+        if not made:
             return Fitted(plain(rows), [], {})
-        _make(database, session, table, types, history)
+        _make(database, session, table, made, history)
         columns = session.columns(table)
-        return Fitted(plain(rows.select([c.name for c in columns if c.name in types])), columns, types)
     rows = spelled(database, rows, columns)
     missing = [name for name in _wanted(rows) if name not in _names(columns)]
     if missing and schema == "strict":
@@ -83,24 +84,23 @@ def fit_table(
         )
     added = _types(database, rows, missing)
     for name, sql in added.items():
-        session.run(f"ALTER TABLE {table.sql} ADD COLUMN {quoted(name)} {sql}")
-    if schema == "evolve":
+        session.run(f"ALTER TABLE {table.sql} ADD COLUMN IF NOT EXISTS {quoted(name)} {sql}")
+    if schema == "evolve" and not made:
         added |= _widen(database, session, table, rows, columns, like or table)
     columns = session.columns(table) if added else columns
+    if unknown := [name for name in _wanted(rows) if name not in _names(columns)]:
+        raise SchemaRefused(
+            f"{database.kind} knows the column {unknown[0]!r} of {table} by another name.",
+            hint="rename it in the source",
+        )
     known = [name for name in rows.schema.names if name in _names(columns)]
     if not known:  # nothing in the rows says anything, and they are rows all the same
-        return Fitted(pa.table({columns[0].name: pa.nulls(rows.num_rows)}), columns, added)
-    return Fitted(plain(rows.select(known)), columns, added)
-
-
-def make_schema(session: Session, schema: str) -> None:
-    """Make a schema where there is none; in one that is there, no right to make schemas is needed."""
-    if not session.rows("SELECT 1 FROM information_schema.schemata WHERE schema_name = $1", (schema,)):
-        session.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+        return Fitted(pa.table({columns[0].name: pa.nulls(rows.num_rows)}), columns, made | added)
+    return Fitted(plain(rows.select(known)), columns, made | added)
 
 
 def _make(database: Database, session: Session, table: Name, types: Mapping[str, str], history: bool) -> None:
-    make_schema(session, table.schema)
+    database.make_schema(session, table.schema)
     declared = [f"{quoted(name)} {sql}" for name, sql in types.items()]
     if history:
         moment = database.sql_type(pa.timestamp("us", "UTC"))
@@ -109,7 +109,7 @@ def _make(database: Database, session: Session, table: Name, types: Mapping[str,
             f"{quoted(VALID_TO)} {moment}",
             f"{quoted(CURRENT)} boolean NOT NULL",
         ]
-    session.run(f"CREATE TABLE {table.sql} ({', '.join(declared)})")
+    session.run(f"CREATE TABLE IF NOT EXISTS {table.sql} ({', '.join(declared)})")
 
 
 def _names(columns: Sequence[Column]) -> set[str]:
@@ -119,16 +119,17 @@ def _names(columns: Sequence[Column]) -> set[str]:
 def _named(database: Database, rows: pa.Table, table: Name) -> pa.Table:
     """The rows, where their columns can be columns of one table."""
     seen: dict[str, str] = {}
+    longest = database.longest_name
     for name in rows.schema.names:
         alike = name if database.exact_names else folded(name)
         if alike in seen:
             same = "twice" if seen[alike] == name else f"beside {seen[alike]!r}, which is the same to {database.kind}"
             raise SchemaRefused(f"The rows for {table} have the column {name!r} {same}.", hint="rename one of them")
         seen[alike] = name
-        if not name or "\0" in name or len(name.encode()) > database.longest_name:
+        if not name or any(sign in name for sign in database.not_in_names) or len(name.encode()) > longest:
             raise SchemaRefused(
                 f"{database.kind} can have no column with the name {name!r}.",
-                hint=f"rename it; a name has from 1 to {database.longest_name} bytes, and no NUL",
+                hint=f"rename it; a name has from 1 to {longest} bytes, and none of {list(database.not_in_names)}",
             )
     return rows
 
@@ -173,7 +174,9 @@ def _widen(
             continue
         values = rows.column(column.name)
         kind = wider(column.kind, values.type)
-        if kind is None or kind == column.kind or fits(values, column.kind):
+        if kind is None or kind == column.kind or not database.can_widen(column.kind, kind):
+            continue
+        if fits(values, column.kind):
             continue
         fixed = database.fixed_columns(session, like) if fixed is None else fixed
         if column.name in fixed:

@@ -19,6 +19,7 @@ else:
     string = require("psycopg.types.string", "postgres")
 
 _NUMERIC = 1700
+_TELLING = ("explain", "show")
 _AS_TEXT = ("json", "jsonb", "uuid")
 """What psycopg would make objects of that Arrow has no type for."""
 _KINDS: dict[int, Any] = {
@@ -53,7 +54,7 @@ def batches(
     connection: psycopg.Connection[Any], sql: str, values: Sequence[Any], rows: int
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a query, from a cursor that the server keeps for it."""
-    with connection.transaction(), psycopg.RawServerCursor(connection, "penstock_read") as cursor:
+    with connection.transaction(), _cursor(connection, sql) as cursor:
         for kind in _AS_TEXT:
             cursor.adapters.register_loader(kind, string.TextLoader)
         cursor.execute(sql, values or None)
@@ -70,6 +71,13 @@ def batches(
                 for field, column in zip(schema, columns, strict=True)
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _cursor(connection: psycopg.Connection[Any], sql: str) -> Any:
+    """One that the server keeps; it has none for statements that only tell something."""
+    if sql.lstrip()[:7].lower().startswith(_TELLING):
+        return psycopg.RawCursor(connection)
+    return psycopg.RawServerCursor(connection, "penstock_read")
 
 
 def _kind(column: Any) -> pa.DataType:

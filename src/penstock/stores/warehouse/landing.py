@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from penstock.core.errors import DataError, SchemaRefused, SinkUnavailable
 from penstock.core.ports.data import Batch, Counts, Landed, Landing, Part, Rejected
-from penstock.core.rows import Misfit
+from penstock.core.rows import Misfit, rejections
 from penstock.stores.warehouse import quarantine, register
 from penstock.stores.warehouse.database import Conflict, Database, RowsRefused, Session
 from penstock.stores.warehouse.history import History
 from penstock.stores.warehouse.names import Name, check, folded
-from penstock.stores.warehouse.register import Filling, Pipe
-from penstock.stores.warehouse.targets import Done, Target, Way, rejections, swap
+from penstock.stores.warehouse.register import MARK, Filling, Pipe, tables_of
+from penstock.stores.warehouse.targets import Done, Target, Way, swap
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -163,7 +163,7 @@ class WarehouseLanding(Landing):
             counts = Counts(batch.read, done.landed, done.superseded, len(done.rejected))
             kept = filling if self._replaces and not batch.last else None
             pipe = replace(self._pipe, counts=self._pipe.counts + counts, filling=kept)
-            register.record(session, pipe, position)
+            register.record(self._database, session, pipe, position)
         return done, pipe
 
     def _name_of(self, called: str) -> Name:
@@ -185,7 +185,9 @@ class WarehouseLanding(Landing):
         kind = History if way.mode == "history" else Target
         like = table
         if self._replaces:
-            staging = self._staging(table.table)
+            if self._database.deferred:
+                filling.setdefault(MARK + table.table, [self._owner[:8]])
+            staging = self._staging(table.table, filling)
             if table.table not in filling:
                 filling[table.table] = []
                 session.run(f"DROP TABLE IF EXISTS {staging.sql}")
@@ -198,15 +200,16 @@ class WarehouseLanding(Landing):
             table = staging
         return kind(self._database, session, table, way, where, called, like)
 
-    def _staging(self, table: str) -> Name:
-        return Name(self._layout.schema, table).beside(f"__filling_{self._pipe.digest}", self._database.longest_name)
+    def _staging(self, table: str, filling: Filling) -> Name:
+        return self._pipe.staging(table, filling, self._database.longest_name)
 
     def _swapped(self, session: Session, filling: Filling) -> dict[str, str]:
         """What was filled takes the place of what was there; a sink for one table empties it where nothing was."""
         only = self._layout.table
         added: dict[str, str] = {}
-        for table, columns in filling.items():
-            staging, name = self._staging(table), Name(self._layout.schema, table)
+        for table in tables_of(filling):
+            staging, name = self._staging(table, filling), Name(self._layout.schema, table)
+            columns = filling[table]
             given = set(columns) if self._database.exact_names else {folded(column) for column in columns}
             if session.columns(staging):
                 added |= swap(self._database, session, staging, name, given)
@@ -215,8 +218,8 @@ class WarehouseLanding(Landing):
         return added
 
     def _drop(self, session: Session, filling: Filling) -> None:
-        for table in filling:
-            session.run(f"DROP TABLE IF EXISTS {self._staging(table).sql}")
+        for table in tables_of(filling):
+            session.tidy(f"DROP TABLE IF EXISTS {self._staging(table, filling).sql}")
 
     def _without_refused(self, session: Session, batch: Batch, refused: _PartRefused) -> Batch:
         """The batch without the rows that the database does not take, which are rejected.
@@ -303,6 +306,6 @@ def forgotten(database: Database, layout: Layout, pipe: str) -> None:
         found = register.forget(session, layout.schema, layout.target, pipe)
         if found is None:
             return
-        for table in found.filling or {}:
-            staging = Name(layout.schema, table).beside(f"__filling_{found.digest}", database.longest_name)
-            session.run(f"DROP TABLE IF EXISTS {staging.sql}")
+        for table in tables_of(found.filling or {}):
+            staging = found.staging(table, found.filling or {}, database.longest_name)
+            session.tidy(f"DROP TABLE IF EXISTS {staging.sql}")

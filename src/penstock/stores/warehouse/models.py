@@ -17,8 +17,7 @@ from penstock.core.errors import ConfigurationError, SchemaRefused
 from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import Column, is_json, is_text, is_uuid, wider
 from penstock.stores.warehouse.database import Database, Session
-from penstock.stores.warehouse.evolution import make_schema
-from penstock.stores.warehouse.names import Name, check, folded, listed
+from penstock.stores.warehouse.names import Name, check, folded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,8 +109,8 @@ class _Plan:
         """A table where there is none."""
         declared = [self._declared(field, keys) for field in fields]
         if keys:
-            declared.append(f"PRIMARY KEY ({listed(tuple(keys))})")
-        self.steps.append(lambda: make_schema(self._session, self._table.schema))
+            declared.append(self._database.primary_key(keys))
+        self.steps.append(lambda: self._database.make_schema(self._session, self._table.schema))
         self._add(f"make the table {self._table}", f"CREATE TABLE {self._table.sql} ({', '.join(declared)})")
 
     def compare(self, fields: Sequence[_Field], known: Mapping[str, Column], keys: Sequence[str]) -> None:
@@ -144,7 +143,7 @@ class _Plan:
         name, sql = column.name, self._database.sql_type(field.kind)
         if sql.lower() != column.sql.lower() and not self._alike(field.kind, column):
             wide = _widened(column, field.kind)
-            if wide is None:
+            if wide is None or not self._database.can_widen(column.kind, wide):
                 self.refused.append(f"{name}: {column.sql} cannot become {sql} for certain")
                 return
             if name in self._database.fixed_columns(self._session, self._table):

@@ -138,6 +138,8 @@ class PostgresDatabase(Database):
             f"-c idle_in_transaction_session_timeout={_FROZEN} -c timezone=UTC "
             r"-c default_transaction_isolation=read\ committed -c standard_conforming_strings=on"
         )
+        if self.read_only:
+            options += " -c default_transaction_read_only=on"
         settings = {**patience, **self._parameters, "options": options.strip(), "client_encoding": "UTF8"}
         settings |= {"autocommit": True, "prepare_threshold": None, "cursor_factory": psycopg.RawCursor}
         with translated(self.namespace):

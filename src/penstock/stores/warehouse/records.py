@@ -49,6 +49,22 @@ class Records:
                 self._insert(session, columns, every[start : start + _TOGETHER])
         return len(every)
 
+    def create_once(self, rows: Sequence[Row], keys: Sequence[str]) -> int:
+        """Add rows, but none that has the same keys as one that is there; how many were added.
+
+        Args:
+            rows: to add.
+            keys: columns that no two rows share; they are the table's primary key.
+        """
+        added = 0
+        with self._asked(writing=True) as session:
+            columns = self._columns(session)
+            for row in rows:
+                values: list[Any] = []
+                given = {name: self.value(columns, name, one, values) for name, one in row.items()}
+                added += session.alone(self._database.add_once(self._table, given, keys), values)
+        return added
+
     def read(
         self,
         where: Where | None = None,
@@ -119,7 +135,7 @@ class Records:
                 f"{verb} of {self._table} without a condition would be for all rows.",
                 hint="name the rows, or say it in SQL with warehouse.execute(...)",
             )
-        with self._asked(writing=True) as session, session.transaction():
+        with self._asked(writing=True) as session:
             known = self._columns(session)
             given: list[Any] = []
             sql = f"DELETE FROM {self._table.sql}"
@@ -128,7 +144,7 @@ class Records:
                     return 0
                 sets = [f"{quoted(name)} = {self.value(known, name, one, given)}" for name, one in values.items()]
                 sql = f"UPDATE {self._table.sql} SET {', '.join(sets)}"
-            return session.run(sql + _conditions(known, self, where, given), given)
+            return session.alone(sql + _conditions(known, self, where, given), given)
 
     def _insert(self, session: Session, known: Mapping[str, Column], rows: Sequence[Row]) -> None:
         """Add rows; those that have the same columns with one statement."""
@@ -139,8 +155,9 @@ class Records:
             if not names:
                 raise ConfigurationError(f"A row for {self._table} has no columns.")
             values: list[Any] = []
-            each = [f"({', '.join(self.value(known, name, row[name], values) for name in names)})" for row in some]
-            session.run(f"INSERT INTO {self._table.sql} ({listed(names)}) VALUES {', '.join(each)}", values)
+            each = [", ".join(self.value(known, name, row[name], values) for name in names) for row in some]
+            told = self._database.listed_rows(each)
+            session.run(f"INSERT INTO {self._table.sql} ({listed(names)}) {told}", values)
 
     def _columns(self, session: Session) -> dict[str, Column]:
         columns = {column.name: column for column in session.columns(self._table)}
@@ -164,7 +181,7 @@ class Records:
         if column.form == "json" and value is not None:
             value = json.dumps(value, ensure_ascii=False, default=str)
         values.append(value)
-        return f"CAST(${len(values)} AS {column.sql})"
+        return self._database.cast(f"${len(values)}", column.sql)
 
 
 def _conditions(known: Mapping[str, Column], records: Records, where: Where, values: list[Any]) -> str:

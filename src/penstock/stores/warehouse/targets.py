@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from penstock.core.errors import SchemaRefused
 from penstock.core.ports.data import Part, Rejected
-from penstock.core.rows import Misfit
-from penstock.core.rows.casting import json_text
+from penstock.core.rows import rejections
 from penstock.stores.warehouse.columns import Column, last_of, plain, shaped
-from penstock.stores.warehouse.database import Database, Session, same
+from penstock.stores.warehouse.database import Database, Session
 from penstock.stores.warehouse.evolution import Fitted, Schema, fit_table, spelled
 from penstock.stores.warehouse.names import Name, folded, listed
 
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Mode: TypeAlias = Literal["append", "merge", "replace", "history"]
-
-_RAW = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +54,6 @@ class Done:
         self.superseded += other.superseded
         self.rejected += other.rejected
         self.added |= other.added
-
-
-def rejections(rows: pa.Table, misfits: Iterable[Misfit], where: str, table: str) -> list[Rejected]:
-    """Rows that do not fit, for the quarantine."""
-    found = []
-    for row, reason in misfits:
-        raw = json_text(rows.slice(row, 1).to_pylist()[0])
-        found.append(Rejected(reason, f"{where}, row {row + 1}", raw[:_RAW], table))
-    return found
 
 
 class Target:
@@ -140,8 +127,7 @@ class Target:
         good, columns, done = self._good(rows, self._known(rows.select(list(self.way.keys))), keyed=True)
         if good.num_rows and columns:
             with self.session.staged(last_of(good, self.way.keys), columns) as staged:
-                where = same("t", "s", self.way.keys)
-                self.session.run(f"DELETE FROM {self.table.sql} AS t USING {staged} AS s WHERE {where}")
+                self.session.run(self.database.delete_matching(self.table, staged, self.way.keys))
         done.landed = good.num_rows
         return done
 
@@ -216,18 +202,21 @@ def swap(database: Database, session: Session, staging: Name, table: Name, given
     """
     filled, columns = session.columns(staging), session.columns(table)
     if not columns:
-        session.run(f"ALTER TABLE {staging.sql} RENAME TO {listed((table.table,))}")
-        return {}
+        if not database.deferred:
+            session.run(f"ALTER TABLE {staging.sql} RENAME TO {listed((table.table,))}")
+            return {}
+        session.run(f"CREATE TABLE IF NOT EXISTS {table.sql} ({', '.join(column.declared for column in filled)})")
+        columns = session.columns(table)
     known = {column.name: column.sql for column in columns}
     added = {column.name: column.sql for column in filled if column.name not in known}
     wider = {column.name: column.sql for column in filled if known.get(column.name, column.sql) != column.sql}
     for name, sql in added.items():
-        session.run(f"ALTER TABLE {table.sql} ADD COLUMN {listed((name,))} {sql}")
+        session.run(f"ALTER TABLE {table.sql} ADD COLUMN IF NOT EXISTS {listed((name,))} {sql}")
     session.run(database.empty(table))
     for name, sql in wider.items():
         database.change_type(session, table, name, sql)
     own = [column.name for column in filled if (column.name if database.exact_names else folded(column.name)) in given]
     names = listed(own or [column.name for column in filled])
     session.run(f"INSERT INTO {table.sql} ({names}) SELECT {names} FROM {staging.sql}")
-    session.run(f"DROP TABLE {staging.sql}")
+    session.tidy(f"DROP TABLE {staging.sql}")
     return added | wider

@@ -7,21 +7,24 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
-from penstock.core.errors import ConfigurationError, SchemaRefused, SinkUnavailable
-from penstock.core.ports import home_folder
+from penstock.core.addresses import without_secrets
+from penstock.core.connections import Connection
+from penstock.core.errors import ConfigurationError, DatasetNotFound, SchemaRefused, SinkUnavailable
 from penstock.core.ports.data import Place, Sink
 from penstock.core.sqltext import quoted
-from penstock.stores.warehouse.database import Conflict, Database, RowsRefused, Session
+from penstock.stores.warehouse import quarantine
+from penstock.stores.warehouse.database import Conflict, RowsRefused, Session
 from penstock.stores.warehouse.events import Events
 from penstock.stores.warehouse.evolution import Schema
 from penstock.stores.warehouse.landing import Layout
+from penstock.stores.warehouse.made import Made
+from penstock.stores.warehouse.materializing import Plan, materialize
 from penstock.stores.warehouse.models import Migration, migrated
 from penstock.stores.warehouse.names import Name, TableName, check, listed, parsed
+from penstock.stores.warehouse.opening import database_at, url_of
 from penstock.stores.warehouse.records import Records
 from penstock.stores.warehouse.sinks import WarehouseSink
 from penstock.stores.warehouse.targets import Mode, Way
@@ -37,26 +40,36 @@ _BATCH_ROWS = 65_536
 
 
 class Warehouse:
-    """A DuckDB file or a PostgreSQL database.
+    """A DuckDB file, a PostgreSQL database, or one in Snowflake or BigQuery.
 
     Args:
         url: `duckdb:///shop.duckdb`, `duckdb:////absolute/path.duckdb` or a path; or `postgresql://...`. By default
-            the file `warehouse.duckdb` in Penstock's home folder.
+            the file `warehouse.duckdb` in Penstock's home folder. `snowflake://...`, `bigquery://...`, or a connection
+            of one of these types.
         schema: of tables whose names do not say it.
         timeout_seconds: how long to wait for a connection, for a lock, or for another process that has the file.
+        read_only: whatever writes is refused (by DuckDB and PostgreSQL).
 
     Raises:
         ConfigurationError: it is no such URL.
     """
 
     def __init__(
-        self, url: str | os.PathLike[str] | None = None, *, schema: str = RAW, timeout_seconds: float = 30.0
+        self,
+        url: str | os.PathLike[str] | Connection | None = None,
+        *,
+        schema: str = RAW,
+        timeout_seconds: float = 30.0,
+        read_only: bool = False,
     ) -> None:
         if timeout_seconds <= 0:
             raise ConfigurationError("timeout_seconds must be greater than 0.")
         check(schema)
         self._schema = schema
-        self._database = _database(url, timeout_seconds)
+        found = url if isinstance(url, Connection) else url_of(url)
+        self._database = database_at(found, timeout_seconds)
+        self._database.read_only = read_only
+        self._address = without_secrets(found) if isinstance(found, str) else str(self.place)
 
     def __repr__(self) -> str:
         return f"Warehouse({self.place})"
@@ -89,6 +102,7 @@ class Warehouse:
         Raises:
             ConfigurationError: with every mistake in the arguments.
         """
+        self._database.check_mode(mode)
         found = self._name(name)
         way = _way(str(found), mode, keys, schema, changed_at, keys_needed=mode in ("merge", "history"))
         return WarehouseSink(self._database, Layout(found.schema, found.table, way, {}, {}))
@@ -116,6 +130,7 @@ class Warehouse:
         Raises:
             ConfigurationError: with every mistake in the arguments.
         """
+        self._database.check_mode(mode)
         place = self._schema if schema is None else schema
         check(place)
         self._database.check_schema(place)
@@ -124,6 +139,38 @@ class Warehouse:
         way = _way(f"the tables of {place}", mode, common, columns, changed_at, keys_needed=False)
         each = {table: _way(table, mode, some, columns, changed_at, False).keys for table, some in own.items()}
         return WarehouseSink(self._database, Layout(place, None, way, each, dict(names or {})))
+
+    @property
+    def address(self) -> str:
+        """The URL without a password."""
+        return self._address
+
+    def schema(self, name: TableName) -> pa.Schema:
+        """The columns of a table.
+
+        Raises:
+            DatasetNotFound: there is no such table.
+        """
+        table = self._name(name)
+        with self._asked() as session:
+            columns = session.columns(table)
+        if not columns:
+            raise DatasetNotFound(f"There is no table {table} in {self.place}.")
+        return pa.schema([pa.field(column.name, column.kind, column.nullable) for column in columns])
+
+    def sql_name(self, name: TableName) -> str:
+        """A table's name, quoted, for a statement."""
+        found = self._name(name)
+        return self._database.named(found.schema, found.table)
+
+    def sql_column(self, name: str) -> str:
+        """A column's name, quoted, for a statement."""
+        return self._database.named(name)
+
+    def rejected_name(self, name: TableName) -> TableName:
+        """The table beside this one that has the records which could not land."""
+        found = quarantine.table_of(self._database, self._name(name))
+        return found.schema, found.table
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query.
@@ -146,12 +193,12 @@ class Warehouse:
         A DuckDB file is kept open until the last batch was taken or the iterator was closed.
         """
         with self._asked() as session:
-            yield from session.read(sql, values, batch_rows)
+            yield from session.read(self._database.as_written(sql), values, batch_rows)
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Execute a statement that gives no rows; how many it wrote."""
-        with self._asked(writing=True) as session, session.transaction():
-            return session.run(sql, values)
+        with self._asked(writing=True) as session:
+            return session.alone(self._database.as_written(sql), values)
 
     async def aread(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
         """`read`, for async code."""
@@ -188,6 +235,14 @@ class Warehouse:
         with self._asked(writing=True) as session, session.transaction():
             return migrated(self._database, session, model, table, _key_names(keys), dry_run=dry_run)
 
+    def materialize(self, name: TableName, plan: Plan) -> Made:
+        """Make a query into a table or a view, in one transaction; see `materializing.materialize`."""
+        if self._database.deferred:
+            raise ConfigurationError(
+                f"Models in SQL are not made in {self._database.kind} yet.", hint="DuckDB and PostgreSQL have them"
+            )
+        return materialize(self._database, self._asked, self._name(name), plan)
+
     def index(self, name: TableName, columns: Sequence[str], *, unique: bool = False, called: str | None = None) -> str:
         """See that there is an index; its name.
 
@@ -197,6 +252,8 @@ class Warehouse:
             unique: no two rows have the same values.
             called: the name of the index; by default made of the table's and the columns'.
         """
+        if self._database.deferred:
+            raise ConfigurationError(f"{self._database.kind} has no indexes.", hint="it finds rows without them")
         table, wanted = self._name(name), _key_names(columns)
         if not wanted:
             raise ConfigurationError("An index has at least one column.")
@@ -243,36 +300,6 @@ class Warehouse:
             raise SinkUnavailable(
                 f"Others changed the same rows at the same time: {error}", hint="try again"
             ) from error
-
-
-def _database(url: str | os.PathLike[str] | None, seconds: float) -> Database:
-    """The database that a URL names."""
-    if url is None:
-        url = home_folder() / "warehouse.duckdb"
-    if isinstance(url, os.PathLike) or "://" not in url:
-        return _duckdb(Path(url), seconds)
-    scheme = url.partition("://")[0].lower()
-    if scheme == "duckdb":
-        path = unquote(url.removeprefix("duckdb://").removeprefix("/"))
-        return _duckdb(Path(path), seconds)
-    if scheme in ("postgresql", "postgres"):
-        from penstock.stores.warehouse.postgres import PostgresDatabase
-
-        return PostgresDatabase(url, seconds)
-    raise ConfigurationError(
-        f"There is no warehouse for {scheme}:// URLs.",
-        hint="it is duckdb:///path.duckdb or postgresql://user:password@host:5432/database",
-    )
-
-
-def _duckdb(path: Path, seconds: float) -> Database:
-    from penstock.stores.warehouse.duck import DuckDatabase
-
-    if path.name in ("", ":memory:"):
-        raise ConfigurationError(
-            "A warehouse in memory would be gone after each commit.", hint="name a file: duckdb:///shop.duckdb"
-        )
-    return DuckDatabase(path, seconds)
 
 
 def _key_names(keys: Sequence[str]) -> tuple[str, ...]:
