@@ -131,11 +131,14 @@ def test_by_the_workers_of_a_pool_with_a_limit_of_its_own(place: Place) -> None:
     told = place.cli.run("backfill", "resume", made["id"], code=2).err
     assert "left to the workers of big" in told
     assert "penstock worker start --pool big" in told
+    (pool,) = place.cli.json("pools", "list")["pools"]
+    assert [queue["name"] for queue in pool["queues"]] == [made["id"]]
     worker: Duty = place.worker("--pool", "big")
     until(lambda: listed(place)[0]["state"] == "Completed", "the end of the backfill")
     assert worker.end() == 0
     days = [line.partition("|")[0] for line in place.ran()]
     assert days == sorted(days), "one at a time, in order"
+    assert all(not pool["queues"] for pool in place.cli.json("pools", "list")["pools"]), "its queue goes with it"
 
 
 def test_a_bar_in_a_terminal(place: Place) -> None:

@@ -27,15 +27,19 @@ GROUPS = {
     "worker": "start list",
     "pools": "list show set pause resume delete queue",
     "limits": "list show set apply delete reset",
+    "dataset": "list show preview history compact vacuum forget",
     "connection": "create list show test delete types rotate-key new-key",
+    "profile": "list show",
     "cache": "list invalidate clear",
     "automations": "declare list show pause resume delete test",
     "events": "list follow emit",
     "artifacts": "list show",
+    "quality": "check rules",
+    "logs": "analyze generate",
     "db": "upgrade status purge vacuum",
 }
 COMMANDS = [
-    *((name,) for name in ("run", "deploy", "serve", "ingest", "init", "doctor", "version")),
+    *((name,) for name in ("run", "deploy", "serve", "ingest", "sql", "init", "doctor", "version")),
     *((group, name) for group, names in GROUPS.items() for name in names.split()),
 ]
 

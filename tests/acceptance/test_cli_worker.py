@@ -47,6 +47,11 @@ def test_queues_and_their_priority(place: Place) -> None:
     assert place.ran() == ["urgent", "bulk"]
     assert place.worker("--queue", "never", "--queue", "bulk", "--until-idle").end(None) == 0
     assert place.ran() == ["urgent", "bulk", "never"]
+    assert "--delete forgets" in place.cli.run("pools", "queue", "default", "urgent", "--delete", "--pause", code=2).err
+    place.cli.run("pools", "queue", "default", "urgent", "--delete")
+    (pool,) = place.cli.json("pools", "list")["pools"]
+    assert [queue["name"] for queue in pool["queues"]] == ["never"]
+    assert "Nothing is set" in place.cli.run("pools", "queue", "default", "urgent", "--delete", code=2).err
 
 
 def test_a_limit_of_a_pool_holds_over_its_workers(place: Place) -> None:

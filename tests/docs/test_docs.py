@@ -22,6 +22,7 @@ from tests.docs.links import broken_links, headings_of, objects_of
 import penstock
 from penstock import Flow, Task
 from penstock.app import Settings
+from penstock.core.datasets import DATASETS
 from penstock.core.events import EVENTS
 from penstock.core.plans import PLANS
 from penstock.core.sealed import CONNECTIONS
@@ -200,7 +201,7 @@ def test_the_page_on_the_journal_names_every_event_table_and_column() -> None:
     assert own | columns <= set(re.findall(r"`(\w+)`", page))
     rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \|", page, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"\w+", row)}
-    kinds = {*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS}
+    kinds = {*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS, *DATASETS}
     assert told == {*(kind.stored for kind in kinds), "RunDeleted"}
 
 

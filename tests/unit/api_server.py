@@ -96,7 +96,7 @@ def api(site: Site, tls: ssl.SSLContext | None = None) -> Iterator[Api]:
             with suppress(OSError):
                 self.answer(reply if isinstance(reply, Reply) else Reply(reply))
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def answer(self, reply: Reply) -> None:
             if reply.raw is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.acceptance.json_api import Reply, closed_port, serving
 
-from penstock.connections import BigQueryConnection, ConnectionFailed, HttpConnection, InfluxConnection
+from penstock.connections import Connection, ConnectionFailed, HttpConnection, InfluxConnection
 
 
 @pytest.mark.parametrize(
@@ -116,4 +116,8 @@ def test_nobody_there() -> None:
         with pytest.raises(ConnectionFailed, match=r"a certificate cannot be read: No such file"):
             connection.replace(ca_file="nowhere.pem").test(5)
     with pytest.raises(ConnectionFailed, match="no health test for this type"):
-        BigQueryConnection(project="p").test()
+        Untestable().test()
+
+
+class Untestable(Connection):
+    """A type without a health test."""

@@ -9,7 +9,8 @@ import json
 import msgspec
 import pytest
 
-from penstock.core import events, plans, sealed, verdicts
+from penstock.core import datasets, events, plans, sealed, verdicts
+from penstock.core.datasets import DATASETS
 from penstock.core.events import (
     EVENTS,
     Event,
@@ -78,8 +79,13 @@ STORED = {
     ("ConnectionSaved", 1),
     ("ConnectionResealed", 1),
     ("ConnectionDeleted", 1),
+    ("DatasetDeclared", 1),
+    ("DatasetForgotten", 1),
+    ("DatasetRead", 1),
+    ("DatasetWritten", 1),
+    ("QueueDeleted", 1),
 }
-LATE = (*PLANS, *VERDICTS, *CONNECTIONS)
+LATE = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS)
 
 
 def test_the_stored_names_are_these() -> None:
@@ -88,7 +94,7 @@ def test_the_stored_names_are_these() -> None:
 
 
 def test_stored_names_and_versions_are_literals_beside_their_class() -> None:
-    trees = [ast.parse(inspect.getsource(module)) for module in (events, plans, sealed, verdicts)]
+    trees = [ast.parse(inspect.getsource(module)) for module in (datasets, events, plans, sealed, verdicts)]
     classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     for kind in (*EVENTS.values(), *LATE):
         literals = {

@@ -29,7 +29,7 @@ from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.parameters import given_parameters
 from penstock.cli.plans import obstacle
 from penstock.cli.serve import environment
-from penstock.cli.session import executing, named_flow, reading
+from penstock.cli.session import executing, named_flow, profile_parameters, reading
 from penstock.cli.summary import advice
 from penstock.cli.units import age, in_zone, iso
 from penstock.core.errors import JournalUnavailable, PlanNotFound
@@ -96,8 +96,8 @@ def run(
         if dry_run:
             return _show_partitions(flow, chosen, json)
         made = backfills.create(
-            penstock.journal, flow, chosen, parameters=given_parameters(flow, param or ()), concurrency=concurrency,
-            pool=pool,
+            penstock.journal, flow, chosen, concurrency=concurrency, pool=pool,
+            parameters=given_parameters(flow, param or (), profile=profile_parameters(flow.name)),
         )  # fmt: skip
         if pool is not None:
             if json:

@@ -7,10 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import typer
 
+from penstock.app import chosen_profile
 from penstock.cli.parameters import given_parameters
-from penstock.cli.session import named_flow
+from penstock.cli.session import named_flow, profile_parameters, profile_tags
 from penstock.core.deployments import Deployment
 from penstock.core.errors import ConfigurationError, ParameterError, PenstockError
 from penstock.orchestrator.declaring import declared_in_project, declared_names, deployment_of, project_file
@@ -72,7 +74,7 @@ def declared(targets: Sequence[str], one: OfOne) -> tuple[list[Deployment], Path
     file = project_file(Path.cwd())
     flows = [target for target in targets if _is_flow(target)]
     if len(targets) == 1 and flows:
-        return [_of_flow(targets[0], one)], None
+        return _tagged([_of_flow(targets[0], one)]), None
     if one.given():
         raise ConfigurationError(
             f"{', '.join(one.given())} can be given only for one flow.",
@@ -80,7 +82,13 @@ def declared(targets: Sequence[str], one: OfOne) -> tuple[list[Deployment], Path
         )
     names = [target for target in targets if not _is_flow(target)]
     found = _of_project(file, names) if names or not targets else []
-    return [*found, *(_of_flow(target, one) for target in flows)], file if not flows else None
+    return _tagged([*found, *(_of_flow(target, one) for target in flows)]), file if not flows else None
+
+
+def _tagged(found: list[Deployment]) -> list[Deployment]:
+    """With the profile that they are declared with, so that their runs can be resumed by hand with it."""
+    names = profile_tags()
+    return [msgspec.structs.replace(each, tags=tuple(sorted({*each.tags, *names}))) for each in found]
 
 
 def _is_flow(target: str) -> bool:
@@ -92,7 +100,7 @@ def _of_flow(target: str, one: OfOne) -> Deployment:
     interval = one.options.get("interval")
     if isinstance(interval, str) and interval.strip().replace(".", "", 1).isdigit():
         one.options["interval"] = float(interval)
-    parameters = given_parameters(flow, one.param, one.params_file)
+    parameters = given_parameters(flow, one.param, one.params_file, profile_parameters(flow.name))
     try:
         made: Deployment = deployment_of(flow, one.name, {**one.options, "parameters": parameters})
     except ParameterError as error:
@@ -107,7 +115,8 @@ def _of_project(file: Path | None, names: Sequence[str]) -> list[Deployment]:
             "There is no pyproject.toml here or above.",
             hint=f"name a flow, as FILE.py:FLOW, or write one with a table for each deployment:\n{EXAMPLE}",
         )
-    found = declared_in_project(file, names)
+    profile = chosen_profile()
+    found = declared_in_project(file, names, profile.parameters if profile is not None else None)
     if not found:
         raise ConfigurationError(f"{file} declares no deployments.", hint=f"add a table for each:\n{EXAMPLE}")
     return list(found.values())

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from penstock.app import Settings, load_settings
+from penstock.app import Settings, chosen_profile, load_settings
 from penstock.cli.console import Column, clean, counted, fitting, glyph, text, write, write_json, write_table
 from penstock.cli.db import without_password
 from penstock.cli.help import JSON, Command, examples
@@ -114,8 +114,9 @@ def _home() -> list[Check]:
         settings = load_settings()
     except PenstockError as error:
         return [Check("settings", False, error.message, error.hint)]
-    home = Path(settings.home)
-    return [_folder(home), _space(home), _journal(settings), *_results(home)]
+    home, profile = Path(settings.home), chosen_profile()
+    named = [Check("profile", True, f"{profile.name}, of {profile.file}")] if profile is not None else []
+    return [*named, _folder(home), _space(home), _journal(settings), *_results(home)]
 
 
 def _nearest(folder: Path) -> Path:

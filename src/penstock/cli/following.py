@@ -8,9 +8,9 @@ from typing import Any
 from penstock.app import Penstock
 from penstock.cli.console import Parts, clean, colour, fitting, glyph, say, write_json, write_parts
 from penstock.cli.execution import CANCELLED, COMPLETED, FAILED, INTERRUPTED
-from penstock.cli.logs import family, new_lines, write_line
 from penstock.cli.plans import obstacle
 from penstock.cli.records import error_record, errors_of, run_record
+from penstock.cli.run_logs import family, new_lines, write_line
 from penstock.cli.run_table import waiting_told
 from penstock.cli.session import short
 from penstock.cli.show import write_errors

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -14,10 +10,13 @@ import typer
 from penstock.cli.console import answer_in_json, clean, counted, fitting, glyph, text, write, write_json
 from penstock.cli.help import JSON, QUIET, Command, Group, examples
 from penstock.cli.ingest_view import show_of
+from penstock.cli.session import executing
+from penstock.cli.signals import until_told
 from penstock.cli.units import duration, size
 from penstock.core.addresses import options_of
 from penstock.data import Progress, ingest
-from penstock.data.addresses import sink_at, source_at
+from penstock.data.addresses import source_at, table_at
+from penstock.data.recording import TableSink
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _MICROSECONDS = 1_000_000
@@ -71,8 +70,8 @@ def run(
     out_of = options_of(from_option or ())
     if follow:
         out_of["follow"] = "true"
-    into = sink_at(sink, to)
-    with source_at(source, out_of) as reading, _until_told() as stop:
+    into = TableSink(table_at(sink, to))
+    with executing(), source_at(source, out_of) as reading, until_told() as stop:
         show = show_of(clean(reading.place), clean(into.place), quiet or json)
         show.start()
         try:
@@ -87,26 +86,6 @@ def run(
 
 
 command = typer.main.get_command(app)
-
-
-@contextmanager
-def _until_told() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM: commit what has been read, and end; once more: at once."""
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def told(number: int, frame: Any) -> None:
-        stop.set()
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, told)
-    try:
-        yield stop
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _told(done: Progress) -> dict[str, Any]:

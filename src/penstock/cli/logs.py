@@ -1,131 +1,170 @@
-"""`penstock runs logs`."""
+"""`penstock logs`."""
 
 from __future__ import annotations
 
-import heapq
-import sys
-import time
-from collections.abc import Iterator
+import datetime
+import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from penstock.cli.console import clean, clean_lines, write, write_json_line
-from penstock.cli.display import Said
-from penstock.cli.help import JSON
-from penstock.cli.records import level_name, log_record
-from penstock.cli.session import complete_run, complete_step, named_run, reading
-from penstock.cli.units import moment
-from penstock.core.errors import RunNotFound
-from penstock.core.events import now_us
-from penstock.core.model import LogLine, Run, RunFilter
-from penstock.core.ports import Journal
+from penstock.cli.console import clean, counted, glyph, say, text, write, write_json
+from penstock.cli.help import JSON, QUIET, Command, Group, examples
+from penstock.cli.logs_view import show_of, write_report
+from penstock.cli.signals import until_told
+from penstock.cli.units import size as size_told
+from penstock.core.errors import BadData, SinkUnavailable
 
-_LOOK_SECONDS = 0.3
-_PAGE = 2000
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_INTERRUPTED = 130
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 
 
-def logs(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            help="Its id, the beginning or end of its id, its name, or `last`.",
-            autocompletion=complete_run,
-            show_default=False,
-        ),
-    ],
-    step: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STEP",
-            help="Only of this step and what it called; a task's name for all of its calls.",
-            autocompletion=lambda ctx, incomplete: complete_step(ctx.params.get("run") or "last"),
-        ),
+@app.callback()
+def _logs() -> None:
+    """Read log files far larger than memory, and say what is in them."""
+
+
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "penstock logs analyze access.log  # what is in it",
+        "penstock logs analyze access.log /var/log/nginx --html report.html  # and a page to share",
+        "zcat old/*.gz | penstock logs analyze -  # standard input",
+        "penstock logs analyze app.log --json | jq .templates.rows  # for scripts",
+    ),
+)
+def analyze(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.")],
+    format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="auto, access, json, syslog, hdfs, spark, iso.")
+    ] = "auto",
+    pattern: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Of a line: with groups time, level, component, message.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    time_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Of the time in the pattern, such as '%d.%m.%Y %H:%M:%S'.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with everything.")] = None,
+    quiet: Annotated[bool, QUIET] = False,
+    json: Annotated[bool, JSON] = False,
+) -> int:
+    """Say what is in log files: traffic, errors, who asks for what, and what is not as usual.
+
+    Files are read once, and may be far larger than memory. Every line is accounted for: parsed, malformed or blank.
+    """
+    from penstock.processing.logs import LogAnalyzer
+
+    analyzer = LogAnalyzer(format=format, pattern=pattern, time_format=time_format)
+    show = show_of(clean(", ".join(files)), quiet or json)
+    with until_told() as stop:
+        show.start()
+        try:
+            report = analyzer.analyze(files, on_progress=show.tell, stop=stop)
+        finally:
+            show.stop()
+    if html is not None:
+        _save(html, report.to_html())
+    if json:
+        write_json(report.to_dict())
+    else:
+        write_report(report, quiet)
+        if html is not None:
+            write(text((f"{glyph('Completed')} ", "green"), f"Wrote {clean(html)}"))
+    for file, trouble in report.problems.items():
+        say(f"{clean(file)}: {trouble}")
+    if stop.is_set():
+        say("Stopped; this is of what had been read.")
+        return _INTERRUPTED
+    return 1 if report.problems else 0
+
+
+def _save(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SinkUnavailable(f"{path} cannot be written: {error.strerror}.", hint="check the path") from None
+
+
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "penstock logs generate access.log  # 100,000 lines, with six anomalies in them",
+        "penstock logs generate big.log --size 2GB --days 7 --anomalies 20",
+        "penstock logs generate slow.log --timed --seed 7  # each line says how long it took",
+    ),
+)
+def generate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it goes.")],
+    lines: Annotated[int, typer.Option(metavar="N", min=1, help="How many requests, about.")] = 100_000,
+    size: Annotated[str | None, typer.Option(metavar="SIZE", help="Instead of lines: 500MB, 2GB.")] = None,
+    days: Annotated[float, typer.Option(metavar="N", help="How long a time the log is of.")] = 1.0,
+    start: Annotated[str, typer.Option(metavar="DAY", help="Its first day.")] = "2026-01-05",
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same log.")] = 0,
+    anomalies: Annotated[int, typer.Option(metavar="N", min=0, help="How many are planted.")] = 6,
+    malformed: Annotated[int, typer.Option(metavar="N", min=0, help="How many lines mean nothing.")] = 10,
+    timed: Annotated[bool, typer.Option("--timed", help="Each line says how long the request took.")] = False,
+    quiet: Annotated[bool, QUIET] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Show what a run and its subflows logged."""
-    with reading() as penstock:
-        journal = penstock.journal
-        wanted = named_run(journal, run)
-        if step is not None and not _has_step(journal, wanted, step):
-            raise RunNotFound(
-                f"Run {wanted.name} has no step {step!r}.", hint=f"penstock runs show {wanted.id} lists its steps"
-            )
-        seen: dict[str, int] = {}
-        count = 0
-        while True:
-            last_look = not follow or _is_over(journal, wanted.id)
-            names = {found.id: found.flow for found in family(journal, wanted)}
-            for line in new_lines(journal, list(names), seen):
-                if step is None or _of_step(line, step):
-                    count += 1
-                    write_line(line, "" if line.run_id == wanted.id else names[line.run_id], json)
-            sys.stdout.flush()
-            if last_look:
-                break
-            time.sleep(_LOOK_SECONDS)
-    if not count and not json:
-        write(f"{clean(wanted.name)} has logged nothing{' in this step' if step else ''}.")
+    """Write an access log that never was, with anomalies and malformed lines in it.
 
+    What was planted, and where, is told in FILE.planted.json.
+    """
+    from penstock.processing.logs import Traffic
+    from penstock.processing.logs import generate as make
 
-def _is_over(journal: Journal, run_id: str) -> bool:
-    found = journal.run(run_id)
-    if found is None or found.ended:
-        return True
-    return found.lost(now_us()) and found.pool is None  # a run of a pool is put back when its process died
-
-
-def family(journal: Journal, run: Run) -> list[Run]:
-    """The run, and the runs of its subflows."""
-    found, place = [run], 0
-    while place < len(found):
-        found += journal.runs(RunFilter(parent_id=found[place].id, limit=10_000))
-        place += 1
-    return found
-
-
-def _has_step(journal: Journal, run: Run, step: str) -> bool:
-    return any(_fits(found.key, step) for member in family(journal, run) for found in journal.task_runs(member.id))
-
-
-def _of_step(line: LogLine, step: str) -> bool:
-    return line.key is not None and _fits(line.key, step)
-
-
-def _fits(key: str, step: str) -> bool:
-    """`fetch#2` is itself and what it called; `fetch` is every call of fetch."""
-    return key == step or key.startswith((f"{step}/", f"{step}#", f"{step}~"))
-
-
-def new_lines(journal: Journal, run_ids: list[str], seen: dict[str, int]) -> Iterator[LogLine]:
-    """Lines not seen yet, of several runs in the order they were logged; read in pages."""
-
-    def pages(run_id: str) -> Iterator[LogLine]:
-        while page := journal.logs(run_id, after=seen.get(run_id, 0), limit=_PAGE):
-            for line in page:
-                seen[run_id] = line.id
-                yield line
-
-    yield from heapq.merge(*map(pages, run_ids), key=lambda line: (line.at, line.id))
-
-
-def write_line(line: LogLine, flow: str, as_json: bool) -> None:
-    """Write a log line; `flow` names the subflow it comes from."""
-    if as_json:
-        write_json_line(log_record(line))
+    wanted = Traffic.lines_in(_bytes(size)) if size is not None else lines
+    traffic = Traffic(
+        lines=wanted,
+        days=_days(days),
+        seed=seed,
+        start=_day(start),
+        anomalies=anomalies,
+        malformed=malformed,
+        timed=timed,
+    )
+    show = show_of(clean(file), quiet or json)
+    show.start()
+    try:
+        told = make(file, traffic, on_progress=show.tell_lines)
+    except OSError as error:
+        raise SinkUnavailable(f"{file} cannot be written: {error.strerror}.", hint="check the path") from None
+    finally:
+        show.stop()
+    if json:
+        write_json(told)
         return
-    step = f"{flow} · {line.key}" if flow and line.key else flow or line.key
-    said = Said(line.at, level_name(line.level), step, line.message)
-    if sys.stdout.isatty():
-        from penstock.cli.live import said_lines
+    parts = [counted(told["lines"], "line"), size_told(file.stat().st_size)]
+    write(text((f"{glyph('Completed')} ", "green"), f"Wrote {clean(file)}: {', '.join(parts)}"))
+    if not quiet:
+        planted = counted(len(told["anomalies"]), "anomaly", "anomalies")
+        write(
+            f"  {planted} and {counted(len(told['malformed']), 'malformed line')}, told in {clean(file)}.planted.json"
+        )
 
-        for part in said_lines(said):
-            write(part)
-        return
-    first, *more = clean_lines(said.message)
-    print(f"{moment(said.at)}  {said.level:<8}  {clean(step) + '  ' if step else ''}{first}")
-    for rest in more:
-        print(" " * 31 + rest)
+
+def _bytes(told: str) -> int:
+    found = _SIZE.fullmatch(told.strip())
+    if found is None:
+        raise BadData(f"{told!r} is no size.", hint="such as 500MB or 2GB")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def _day(told: str) -> datetime.datetime:
+    try:
+        moment = datetime.datetime.fromisoformat(told)
+    except ValueError:
+        raise BadData(f"{told!r} is no day.", hint="such as 2026-01-05") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+
+
+def _days(days: float) -> float:
+    if not 1 / 1440 <= days <= 3660:
+        raise BadData(f"A log of {days:g} days cannot be made.", hint="a minute (0.0007) at least, ten years at most")
+    return days
+
+
+command = typer.main.get_command(app)

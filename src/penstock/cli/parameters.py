@@ -6,7 +6,7 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -25,8 +25,10 @@ class Arguments(typing.NamedTuple):
     kwargs: dict[str, Any]
 
 
-def arguments_for(flow: Any, given: Sequence[str], file: Path | None) -> Arguments:
-    """The flow's arguments from `name=value` texts, over those of a file.
+def arguments_for(
+    flow: Any, given: Sequence[str], file: Path | None, profile: Mapping[str, Any] | None = None
+) -> Arguments:
+    """The flow's arguments from `name=value` texts, over those of a file, over those of the profile.
 
     Raises:
         ParameterError: it lists every mistake: unknown and missing names, values that do not fit.
@@ -34,7 +36,7 @@ def arguments_for(flow: Any, given: Sequence[str], file: Path | None) -> Argumen
     """
     target = f"flow {flow.name!r}"
     mistakes: Mistakes = []
-    values: dict[str, Any] = read_file(file) if file is not None else {}
+    values: dict[str, Any] = {**(profile or {}), **(read_file(file) if file is not None else {})}
     values.update(_parsed(flow, given, mistakes))
     signature: inspect.Signature = flow.signature
     wrong = {name for name, _ in mistakes}
@@ -50,8 +52,10 @@ def arguments_for(flow: Any, given: Sequence[str], file: Path | None) -> Argumen
     return _placed(signature, values)
 
 
-def given_parameters(flow: Any, given: Sequence[str], file: Path | None = None) -> dict[str, Any]:
-    """Some of the flow's parameters, from `name=value` texts over those of a file: others are given elsewhere.
+def given_parameters(
+    flow: Any, given: Sequence[str], file: Path | None = None, profile: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Some of the flow's parameters, as `arguments_for` has them: others are given elsewhere.
 
     Raises:
         ParameterError: it lists every mistake: unknown names, values that do not fit.
@@ -59,7 +63,7 @@ def given_parameters(flow: Any, given: Sequence[str], file: Path | None = None) 
     """
     target = f"flow {flow.name!r}"
     mistakes: Mistakes = []
-    values: dict[str, Any] = read_file(file) if file is not None else {}
+    values: dict[str, Any] = {**(profile or {}), **(read_file(file) if file is not None else {})}
     values.update(_parsed(flow, given, mistakes))
     mistakes += _unknown(flow.signature, values)
     mistakes += _misfits(

@@ -15,7 +15,16 @@ from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
 from penstock.core.model import Pool, Queue, Worker
 from penstock.core.ports import Journal
-from penstock.orchestrator.pools import KEEP, Keep, delete_pool, find_pool, known_pools, set_pool, set_queue
+from penstock.orchestrator.pools import (
+    KEEP,
+    Keep,
+    delete_pool,
+    delete_queue,
+    find_pool,
+    known_pools,
+    set_pool,
+    set_queue,
+)
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"
@@ -213,10 +222,21 @@ def queue(
     no_limit: Annotated[bool, NO_LIMIT] = False,
     pause: Annotated[bool, typer.Option("--pause", help="Workers take none of its runs.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Workers take its runs again.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Forget what was set for it.")] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Set the priority and the limit of a queue of a pool; what is not given stays as it is."""
     slots = _limit(limit, no_limit)
+    if delete:
+        if pause or resume or priority is not None or not isinstance(slots, Keep):
+            raise ConfigurationError("--delete forgets what the others set.", hint="give it alone")
+        with executing() as penstock:
+            delete_queue(penstock.journal, pool, name)
+        if json:
+            write_json({"deleted": {"pool": pool, "queue": name}})
+        else:
+            write(f"Forgot what was set for the queue {clean(name)} of {clean(pool)}.")
+        return
     if pause and resume:
         raise ConfigurationError("--pause and --resume contradict each other.", hint="give one of them")
     paused = True if pause else False if resume else KEEP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from typing import Annotated, Any
@@ -12,10 +13,11 @@ from typer.core import TyperCommand
 
 from penstock.cli.console import clean_lines, prepare_streams, say, say_error, write_json
 from penstock.cli.help import Group, examples
-from penstock.core.errors import PenstockError
+from penstock.core.errors import ConfigurationError, PenstockError
 
 USAGE = 2
 """Exit code for a mistake in the command, its parameters or the setup."""
+PROFILE = "PENSTOCK_PROFILE"
 
 _COMMANDS = {
     "run": "Run a flow in this process, durably, with live progress.",
@@ -30,13 +32,18 @@ _COMMANDS = {
     "pools": "Say how many runs of a pool may be executed at once, and which come first.",
     "limits": "Say how much may happen at once, or in a second, over all runs.",
     "connection": "Save where outside systems are and how to get in, encrypted; list, test and delete it.",
+    "profile": "List and show profiles: the same project with other settings.",
     "cache": "List and invalidate the results that runs keep for other runs.",
     "ingest": "Bring data from a source into a sink; each record lands once.",
+    "dataset": "List datasets and look at them; see how they became what they are.",
+    "sql": "Ask the warehouse, or the tables of a lake, in SQL.",
     "automations": "Do something when something happens, or does not happen for too long.",
     "events": "See what happens: the events of the journal, as they are recorded.",
     "artifacts": "List and show what runs left to look at.",
     "init": "Make a new project with a flow that runs at once.",
     "doctor": "Check the setup: what is installed, what is missing, and whether the journal is sound.",
+    "quality": "Check data against rules, and tell what does not follow them.",
+    "logs": "Read log files far larger than memory, and say what is in them.",
     "db": "Look after the journal: upgrade, status, purge, vacuum.",
     "version": "Show the versions of Penstock, Python and SQLite.",
 }
@@ -78,6 +85,7 @@ def _show_version(wanted: bool) -> None:
     epilog=examples(
         "penstock init shop  # make a project",
         "penstock run flow.py --param day=2026-01-31  # run a flow",
+        "penstock run flow.py --profile services  # with other settings",
         "penstock runs list --state failed  # what went wrong",
         "penstock runs resume last  # go on where it stopped",
     )
@@ -86,6 +94,10 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="Use the settings of this profile; may stand anywhere."),
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show Python tracebacks of errors; may stand anywhere.")
     ] = False,
@@ -95,7 +107,7 @@ def _root(
     Exit codes:
 
       0    done; a run completed
-      1    the run failed or crashed, or `doctor` found something wrong
+      1    the run failed or crashed, `doctor` found something wrong, or data breaks its rules
       2    a mistake in the command, its parameters or the setup; nothing was run
       3    the run was cancelled
       130  stopped by Ctrl-C
@@ -109,6 +121,7 @@ def call(arguments: list[str]) -> int:
     debug, arguments = _without_debug(arguments)
     as_json = "--json" in arguments
     try:
+        arguments = _in_profile(arguments)
         answer = typer.main.get_command(app).main(arguments, prog_name="penstock", standalone_mode=False)
         return answer if isinstance(answer, int) else 0
     except PenstockError as error:
@@ -135,6 +148,26 @@ def _without_debug(arguments: list[str]) -> tuple[bool, list[str]]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     before = [argument for argument in arguments[:end] if argument != "--debug"]
     return len(before) < end, before + arguments[end:]
+
+
+def _in_profile(arguments: list[str]) -> list[str]:
+    """`--profile NAME` may stand anywhere before a `--`; from here on, it is as if PENSTOCK_PROFILE named it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept: list[str] = []
+    before = iter(arguments[:end])
+    for argument in before:
+        if argument == "--profile" or argument.startswith("--profile="):
+            name = argument.removeprefix("--profile=") if "=" in argument else next(before, "")
+            if not name or name.startswith("-"):
+                raise ConfigurationError("--profile names no profile.", hint="penstock profile list shows them")
+            os.environ[PROFILE] = name
+        else:
+            kept.append(argument)
+    if os.environ.get(PROFILE):
+        from penstock.app import load_settings
+
+        load_settings()  # its variables are set before anything looks at them
+    return kept + arguments[end:]
 
 
 def _tell(message: str, hint: str | None, code: str, as_json: bool) -> None:

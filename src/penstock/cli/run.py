@@ -12,7 +12,7 @@ from penstock.cli.console import answer_in_json
 from penstock.cli.execution import execute
 from penstock.cli.help import JSON, PLAIN, QUIET, Command, examples
 from penstock.cli.parameters import arguments_for
-from penstock.cli.session import executing, named_flow
+from penstock.cli.session import executing, named_flow, profile_parameters, profile_tags
 from penstock.core.context import tags
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -32,6 +32,7 @@ PARAM = typer.Option(
         "penstock run flow.py:nightly -p day=2026-01-31  # one of several, with a parameter",
         "penstock run shop.flows:nightly --params-file nightly.toml  # of a module",
         'penstock run flow.py -p \'cities=["Oslo", "Rome"]\' --tag trial  # a list; a tag to find it by',
+        "penstock run flow.py --profile services  # with the settings and parameters of a profile",
         "penstock run flow.py --json | jq .run.state  # for scripts",
     ),
 )
@@ -59,14 +60,15 @@ def run(
         answer_in_json()
     with executing() as penstock:
         flow = named_flow(target)
-        arguments = arguments_for(flow, param or (), params_file)
+        arguments = arguments_for(flow, param or (), params_file, profile_parameters(flow.name))
         if name is not None:
             flow = flow.with_options(flow_run_name=_Fixed(name))
 
         def start() -> Any:
             return penstock.engine.call_flow(flow, arguments.args, arguments.kwargs, None, True)
 
-        with tags(*tag) if tag else contextlib.nullcontext():
+        labels = [*(tag or ()), *profile_tags()]
+        with tags(*labels) if labels else contextlib.nullcontext():
             return execute(penstock, start, quiet=quiet, plain=plain, as_json=json)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.cli import answers, listing, logs, show
+from penstock.cli import answers, listing, run_logs, show
 from penstock.cli.console import (
     answer_in_json,
     clean,
@@ -20,7 +20,7 @@ from penstock.cli.console import (
 from penstock.cli.execution import execute
 from penstock.cli.help import JSON, PLAIN, QUIET, Command, Group, examples
 from penstock.cli.records import run_record
-from penstock.cli.session import complete_run, complete_step, executing, named_run, reading, short
+from penstock.cli.session import complete_run, complete_step, going_on, named_run, reading, short
 from penstock.cli.summary import advice
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
@@ -79,7 +79,7 @@ app.command(
         "penstock runs logs last --step fetch#2  # of one step",
         "penstock runs logs last --json  # JSON Lines: one object a line",
     ),
-)(logs.logs)
+)(run_logs.logs)
 
 
 @app.command(
@@ -99,11 +99,11 @@ def resume(
 
     Steps that completed are not executed again. A run whose process was killed goes on under its own id; one that has
     ended stays as it is, and a new run takes over its completed steps.
+    A run that was begun with a profile goes on with it.
     """
     if json:
         answer_in_json()
-    with executing() as penstock:
-        wanted = named_run(penstock.journal, run)
+    with going_on(run) as (penstock, wanted):
         if answers.unpaused(penstock.journal, wanted):
             return 0
         going, flow = recovery.prepare_resume(penstock.engine, wanted.id)
@@ -146,8 +146,7 @@ def fork(
     """
     if json:
         answer_in_json()
-    with executing() as penstock:
-        origin = named_run(penstock.journal, run)
+    with going_on(run) as (penstock, origin):
         flow = recovery.flow_of(origin)
         made = recovery.fork(penstock.journal, origin, from_step)
         if not (quiet or json):

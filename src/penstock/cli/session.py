@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from penstock.app import Penstock, Settings, load_settings
+from penstock.app import Penstock, Settings, chosen_profile, load_settings
 from penstock.authoring.loading import flows_in, load_flow, load_module
 from penstock.cli.units import age
-from penstock.core.errors import FlowNotFound, PenstockError, RunNotFound
+from penstock.core.errors import ConfigurationError, FlowNotFound, PenstockError, RunNotFound
 from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Journal
@@ -22,6 +23,8 @@ from penstock.journal.memory import MemoryJournal
 
 SHORT = 8
 """How many characters at the end of a run's id are shown; the beginning is the time, which runs share."""
+
+_PROFILE = "profile:"
 
 
 def journal_file(settings: Settings) -> Path | None:
@@ -54,6 +57,48 @@ def reading() -> Iterator[Penstock]:
         yield app
     finally:
         app.close()
+
+
+@contextmanager
+def going_on(wanted: str) -> Iterator[tuple[Penstock, Run]]:
+    """Penstock and a run for a command that goes on with it: with the profile that the run was begun with.
+
+    Raises:
+        RunNotFound: none fits, or more than one does.
+        ConfigurationError: another profile is asked for.
+    """
+    with ExitStack() as stack:
+        penstock = stack.enter_context(executing())
+        run = named_run(penstock.journal, wanted)
+        begun = next((tag.removeprefix(_PROFILE) for tag in run.tags if tag.startswith(_PROFILE)), None)
+        chosen = chosen_profile()
+        if begun is not None and chosen is None:
+            stack.close()
+            os.environ["PENSTOCK_PROFILE"] = begun
+            penstock = stack.enter_context(executing())
+            if penstock.journal.run(run.id) is None:
+                raise RunNotFound(
+                    f"The run {run.name} was begun with the profile {begun}, which has another journal now.",
+                    hint="bring the profile back to what it was",
+                )
+        elif begun is not None and chosen is not None and begun != chosen.name:
+            raise ConfigurationError(
+                f"The run {run.name} was begun with the profile {begun}, not with {chosen.name}.",
+                hint=f"go on with it as it began: --profile {begun}",
+            )
+        yield penstock, run
+
+
+def profile_tags() -> list[str]:
+    """What tells of a run which profile it was begun with."""
+    profile = chosen_profile()
+    return [f"{_PROFILE}{profile.name}"] if profile is not None else []
+
+
+def profile_parameters(flow: str) -> dict[str, Any]:
+    """What the profile has for a flow."""
+    profile = chosen_profile()
+    return profile.parameters.get(flow, {}) if profile is not None else {}
 
 
 def named_run(journal: Journal, wanted: str) -> Run:

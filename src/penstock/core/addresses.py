@@ -12,6 +12,8 @@ from penstock.core.errors import ConfigurationError
 FILES = "files"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL)
 _WITHOUT_TABLE = frozenset({"http", "https", FILES})
+_PASSWORD = re.compile(r"(//[^:/?#@]*):[^?#]*@")
+_SECRET_OPTION = re.compile(r"([?&][a-z_]*(?:password|secret|token|key)[a-z_]*=)[^&#]*", re.IGNORECASE)
 
 
 class Address(NamedTuple):
@@ -64,6 +66,11 @@ def parsed(text: str, options: Mapping[str, str] | None = None) -> Address:
     if scheme not in _WITHOUT_TABLE:
         rest, _, table = rest.partition("#")
     return Address(scheme, rest, table, dict(options or {}))
+
+
+def without_secrets(url: str) -> str:
+    """An address without its password, and without options that look like secrets."""
+    return _SECRET_OPTION.sub(r"\1", _PASSWORD.sub(r"\1@", url))
 
 
 def several(text: str) -> list[str]:

@@ -64,6 +64,8 @@
     |  |- ConnectionNotFound       no connection of that name
     |  |- BadConnection            a connection that cannot be
     |  |  `- BadFields                lists every mistake (in `core.connections`, as the next two)
+    |  |- DataValidationError      data breaks its rules; the report is inside (in `quality`)
+    |  |- QueryRefused             a database does not execute a query (in `stores.warehouse`)
     |  |- ConnectionFailed         a system cannot be reached, or does not let us in
     |  |- ConnectionLocked         a saved connection was sealed with another key
     |  `- DatasetNotFound          no dataset of that name

@@ -119,6 +119,14 @@ class QueueDeclared(Event, frozen=True, omit_defaults=True, kw_only=True):
     paused: bool = False
 
 
+class QueueDeleted(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """What was set for a queue is forgotten."""
+
+    stored: ClassVar[str] = "QueueDeleted"
+    pool: str
+    name: str
+
+
 class PoolDeleted(Event, frozen=True, omit_defaults=True, kw_only=True):
     """The pool and its queues are gone."""
 
@@ -317,6 +325,7 @@ PLANS: tuple[type[Event], ...] = (
     PoolDeclared,
     QueueDeclared,
     PoolDeleted,
+    QueueDeleted,
     LimitDeclared,
     LimitDeleted,
     AutomationDeclared,

@@ -9,9 +9,9 @@ from penstock.core.errors import ConfigurationError
 KEPT = frozenset(
     {
         *("DeploymentDeclared", "DeploymentPaused", "DeploymentResumed", "DeploymentDeleted"),
-        *("PoolDeclared", "QueueDeclared", "PoolDeleted", "LimitDeclared", "LimitDeleted"),
+        *("PoolDeclared", "QueueDeclared", "QueueDeleted", "PoolDeleted", "LimitDeclared", "LimitDeleted"),
         *("AutomationDeclared", "AutomationDeleted", "BackfillCreated", "BackfillEnded", "RunsPurged"),
-        *("ConnectionSaved", "ConnectionResealed", "ConnectionDeleted"),
+        *("ConnectionSaved", "ConnectionResealed", "ConnectionDeleted", "DatasetDeclared", "DatasetForgotten"),
     }
 )
 """What people decided, and that runs were removed: there for good."""
@@ -27,7 +27,12 @@ OF_RUNS = frozenset(
 )
 """What happened to a run: it leaves with the run."""
 
-PASSING = frozenset({"ScheduleMoved", "AutomationMatched", "AutomationFired", "ActionTried", "ActionEnded", "Happened"})
+PASSING = frozenset(
+    {
+        *("ScheduleMoved", "AutomationMatched", "AutomationFired", "ActionTried", "ActionEnded", "Happened"),
+        *("DatasetRead", "DatasetWritten"),
+    }
+)
 """What happened, and matters for a while: it leaves when it is as old as completed runs that leave."""
 
 PURGEABLE = OF_RUNS | PASSING

@@ -1,20 +1,27 @@
-"""Sources and sinks by address: `logs/*.ndjson.gz`, `lake:raw/orders`, `postgresql://.../shop#public.orders`.
+"""Sources, sinks and tables by address: `logs/*.ndjson.gz`, `lake:raw/orders`, `postgresql://.../shop#public.orders`.
 
-What a scheme stands for is found among the entry points `penstock.sources` and `penstock.sinks`: each names a function
-that takes an `Address` and gives a `Source`, or a `Sink`. Penstock's own are declared there too.
+What a scheme stands for is found among the entry points `penstock.sources`, `penstock.sinks` and `penstock.tables`:
+each names a function that takes an `Address` and gives a `Source`, a `Sink` or a `Table`. Penstock's own are declared
+there too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from penstock.core.addresses import Address, parsed
-from penstock.core.errors import ConfigurationError
-from penstock.core.ports.data import Sink, Source
+from penstock.core.addresses import Address, parsed, without_secrets
+from penstock.core.errors import ConfigurationError, DatasetNotFound
+from penstock.core.ports.data import Place, Sink, Source, Table
+from penstock.core.rows import conform, first_rows, union
 
-Kind = Literal["sources", "sinks"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    from penstock.core.rows.arrow import pa
+
+Kind = Literal["sources", "sinks", "tables"]
 
 
 def source_at(text: str, options: Mapping[str, str] | None = None) -> Source:
@@ -37,6 +44,20 @@ def sink_at(text: str, options: Mapping[str, str] | None = None) -> Sink:
     """
     made: Sink = _at("sinks", Sink, parsed(text, options))
     return made
+
+
+def table_at(text: str, options: Mapping[str, str] | None = None) -> Table:
+    """The table at an address. Where its scheme knows no tables, it is what can be read and written there.
+
+    Raises:
+        ConfigurationError: there is no such scheme, or the address or an option cannot be.
+        MissingExtra: what it needs is not installed.
+    """
+    address = parsed(text, options)
+    if address.scheme in _makers("tables"):
+        made: Table = _at("tables", Table, address)
+        return made
+    return Plain(text, address)
 
 
 def schemes(kind: Kind) -> list[str]:
@@ -70,3 +91,64 @@ def _makers(kind: Kind) -> dict[str, Callable[[], Callable[[Address], Any]]]:
             )
         found[point.name] = point.load
     return found
+
+
+class Plain(Table):
+    """What can be read and written at an address, such as a file: it has no versions, and is read as a whole."""
+
+    bare = True
+
+    def __init__(self, text: str, address: Address) -> None:
+        self._text = text
+        self._options = address.options
+        self._address = address
+
+    @property
+    def place(self) -> Place:
+        """See `Table.place`."""
+        if self._address.scheme in _makers("sinks"):
+            return self.sink().place
+        with source_at(self._text) as source:
+            return source.place
+
+    @property
+    def address(self) -> str:
+        """See `Table.address`."""
+        return without_secrets(self._text)
+
+    def sink(self) -> Sink:
+        """See `Table.sink`."""
+        return sink_at(self._text, self._options)
+
+    def schema(self) -> pa.Schema:
+        """See `Table.schema`."""
+        return self.read(limit=1).schema
+
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+        version: str | None = None,
+    ) -> pa.RecordBatchReader:
+        """See `Table.read`: it is read to its end, as what comes later may have other columns."""
+        if where is not None or version is not None:
+            raise self._cannot("is read as a whole: where= and version= are for tables of a lake or a warehouse")
+        with source_at(self._text) as source:
+            parts = [part.rows for batch in source.batches(None) for part in batch.parts]
+        if not parts:
+            raise DatasetNotFound(f"There is nothing at {self.address}.")
+        schema = union(part.schema for part in parts)
+        rows = pa.concat_tables([conform(part, schema).rows for part in parts])
+        if columns is not None:
+            if unknown := [name for name in columns if name not in schema.names]:
+                raise ConfigurationError(
+                    f"{self.address} has no column {', '.join(map(repr, unknown))}.",
+                    hint=f"it has {', '.join(map(repr, schema.names))}",
+                )
+            rows = rows.select(list(columns))
+        return first_rows(rows.to_reader(), limit)
+
+    def count(self) -> int | None:
+        """See `Table.count`."""
+        return None

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from penstock.core.errors import ConfigurationError, Unbalanced
 from penstock.core.ports.data import Batch, Counts, Landed, Position, Sink, Size, Source
+from penstock.data.recording import Recording
 
 _LOOK_SECONDS = 0.2
 
@@ -91,7 +92,8 @@ def ingest(
     """Bring everything that a source has, and that has not landed yet, into a sink.
 
     Killed at any moment and called again, it goes on where the last commit left off: each record lands once. The next
-    batches are read while one is committed.
+    batches are read while one is committed. In a run, and where the sink is a `Dataset`, what was read and written is
+    recorded in the journal.
 
     Args:
         source: where from. One that follows is read until `stop` is set.
@@ -119,17 +121,22 @@ def ingest(
     began = time.monotonic()
     if restart:
         sink.forget(pipe)
+    recording = Recording(source.place, sink, pipe)
     with sink.open(pipe) as landing:
         progress = Progress(pipe, total=source.size(landing.position))
-        with closing(_read_ahead(source, landing.position, ahead, stopping)) as batches:
-            for batch in batches:
-                landed = landing.land(batch)
-                if not landed.counts.balanced or landed.counts.read != batch.read:
-                    raise Unbalanced(f"{pipe}: a batch of {batch.read} records was committed as {landed.counts}.")
-                source.landed(batch.position)
-                progress = progress.after(batch, landed, time.monotonic() - began)
-                if on_progress is not None:
-                    on_progress(progress)
+        try:
+            with closing(_read_ahead(source, landing.position, ahead, stopping)) as batches:
+                for batch in batches:
+                    landed = landing.land(batch)
+                    if not landed.counts.balanced or landed.counts.read != batch.read:
+                        raise Unbalanced(f"{pipe}: a batch of {batch.read} records was committed as {landed.counts}.")
+                    source.landed(batch.position)
+                    progress = progress.after(batch, landed, time.monotonic() - began)
+                    recording.add(batch, landed)
+                    if on_progress is not None:
+                        on_progress(progress)
+        finally:
+            recording.tell()
     progress = replace(progress, seconds=time.monotonic() - began, done=True)
     if on_progress is not None:
         on_progress(progress)
@@ -178,11 +185,23 @@ def _read_ahead(
     context = contextvars.copy_context()
     reader = threading.Thread(target=context.run, args=(read,), name="penstock-source", daemon=True)
     reader.start()
+    interrupted = False
     try:
-        while (batch := ready.get()) is not None:
+        while True:
+            try:
+                batch = ready.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                if stop.is_set() and not interrupted:  # it may wait for minutes, for what is then not wanted
+                    interrupted = True
+                    source.interrupt()
+                continue
+            if batch is None:
+                break
             yield batch
     finally:
         over.set()
+        if reader.is_alive():
+            source.interrupt()
         reader.join()
-    if errors:
+    if errors and not interrupted:
         raise errors[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.context import current_scope
@@ -12,6 +13,8 @@ from penstock.core.errors import ConfigurationError, PipeTakenOver, Unbalanced
 from penstock.core.extras import require
 from penstock.core.ids import new_run_id
 from penstock.core.ports.data import Batch, Counts, Landed, Part, Sink
+from penstock.core.rows import gather
+from penstock.data.recording import Recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,16 +70,23 @@ def _place() -> tuple[str, str]:
 
 
 def _written(table: pa.Table, sink: Sink, pipe: str, writing: str) -> Landed:
+    recording = Recording(None, sink, pipe, writing)
+    batch = Batch((Part(table),), {}, last=True)
     with sink.open(pipe) as landing:
         known: dict[str, list[int]] = dict((landing.position or {}).get(_CALLS, {}))
         if writing in known:
-            return Landed(_difference(known, writing, landing.counts))
+            found = Landed(_difference(known, writing, landing.counts))
+            recording.add(batch, found)
+            recording.tell()
+            return found
         # What will become of the rows is told by the commit only; that of the totals before it can be taken then.
         known[writing] = list(_figures(landing.counts))
         latest = dict(list(known.items())[-_KEPT:])
-        landed = landing.land(Batch((Part(table),), {_CALLS: latest}, last=True))
+        landed = landing.land(replace(batch, position={_CALLS: latest}))
     if not landed.counts.balanced or landed.counts.read != table.num_rows:
         raise Unbalanced(f"{pipe}: {table.num_rows} rows were committed as {landed.counts}.")
+    recording.add(batch, landed)
+    recording.tell()
     return landed
 
 
@@ -99,7 +109,7 @@ def _table_of(rows: Any) -> pa.Table:
             return rows
         if isinstance(rows, Sequence) and not isinstance(rows, (str, bytes)):
             if all(isinstance(row, Mapping) for row in rows):
-                return arrow.Table.from_pylist([dict(row) for row in rows])
+                return gather(rows).rows
         elif hasattr(rows, "read_all"):
             return rows.read_all()
         elif hasattr(rows, "to_arrow"):

@@ -14,7 +14,7 @@ _WAKES = frozenset(
     {
         *("RunRescheduled", "RunAnswered", "RunCancelRequested", "RunReleased", "DeadlineMissed", "Happened"),
         *("RunCompleted", "RunFailed", "RunCrashed", "RunCancelled"),
-        *("DeploymentDeclared", "DeploymentResumed", "PoolDeclared", "QueueDeclared", "PoolDeleted"),
+        *("DeploymentDeclared", "DeploymentResumed", "PoolDeclared", "QueueDeclared", "QueueDeleted", "PoolDeleted"),
         *("LimitDeclared", "LimitDeleted", "AutomationDeclared", "BackfillCreated"),
     }
 )

@@ -29,6 +29,7 @@ from penstock.core.plans import (
     PoolDeclared,
     PoolDeleted,
     QueueDeclared,
+    QueueDeleted,
     RunsPurged,
     ScheduleMoved,
 )
@@ -152,6 +153,7 @@ PROJECTIONS: dict[type[Event], tuple[Projection, ...]] = {
             lambda s, e, d: ((e.pool, e.name, e.priority, e.slots, e.paused),),
         ),
     ),
+    QueueDeleted: (Projection("queues", "drop", ("pool", "name"), lambda s, e, d: ((e.pool, e.name),)),),
     PoolDeleted: (
         Projection("pools", "drop", ("name",), lambda s, e, d: ((e.name,),)),
         Projection("queues", "drop", ("pool", "name"), lambda s, e, d: [(e.name, name) for name in e.queues]),

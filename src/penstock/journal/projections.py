@@ -47,6 +47,7 @@ from penstock.journal.terms import ref_term, terms_of_message, terms_of_run, wor
 
 _plans: Any = LateModule("penstock.journal.plan_projections")
 _verdicts: Any = LateModule("penstock.journal.verdict_projections")
+_datasets: Any = LateModule("penstock.journal.dataset_projections")
 
 KEYS = {
     "runs": ("id",),
@@ -64,6 +65,7 @@ KEYS = {
     "owed_actions": ("firing", "action"),
     "backfills": ("id",),
     "partitions": ("flow", "partition"),
+    "datasets": ("place",),
 }
 
 RUN_COLUMNS = (
@@ -319,7 +321,7 @@ def projections_of(kind: type[Event]) -> tuple[Projection, ...]:
     """What an event of this kind changes; where it may refer to results, that too."""
     found = PROJECTIONS.get(kind)
     if found is None:
-        PROJECTIONS.update({**_plans.PROJECTIONS, **_verdicts.PROJECTIONS})
+        PROJECTIONS.update({**_plans.PROJECTIONS, **_verdicts.PROJECTIONS, **_datasets.PROJECTIONS})
         found = PROJECTIONS.get(kind, ())
     refers = _MAY_REFER.intersection(kind.__struct_fields__)
     if not refers and kind is not UnknownEvent:

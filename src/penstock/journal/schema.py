@@ -369,3 +369,24 @@ connections = Table(
     _needed("saved_at", BigInteger()),
     PrimaryKeyConstraint("name", name="pk_connections"),
 )
+
+datasets = Table(
+    "datasets",
+    metadata,
+    _needed("place", _Key),
+    _needed("namespace", Text()),
+    _needed("path", Text()),
+    Column("name", _Key),
+    Column("address", Text()),
+    Column("spec", Text()),
+    Column("columns", Text()),
+    Column("data_version", Text()),
+    Column("landed", BigInteger()),
+    Column("rejected", BigInteger()),
+    Column("written_at", BigInteger()),
+    Column("written_by", Text()),
+    Column("read_at", BigInteger()),
+    Column("read_by", Text()),
+    PrimaryKeyConstraint("place", name="pk_datasets"),
+)
+Index("ix_datasets_name", datasets.c.name)

@@ -241,3 +241,21 @@ CREATE TABLE connections (
   saved_at BIGINT NOT NULL,
   CONSTRAINT pk_connections PRIMARY KEY (name)
 );
+CREATE TABLE datasets (
+  place TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  path TEXT NOT NULL,
+  name TEXT,
+  address TEXT,
+  spec TEXT,
+  columns TEXT,
+  data_version TEXT,
+  landed BIGINT,
+  rejected BIGINT,
+  written_at BIGINT,
+  written_by TEXT,
+  read_at BIGINT,
+  read_by TEXT,
+  CONSTRAINT pk_datasets PRIMARY KEY (place)
+);
+CREATE INDEX ix_datasets_name ON datasets (name);

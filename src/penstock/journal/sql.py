@@ -14,7 +14,7 @@ from penstock.core.model import FlowSummary, LogLine, TaskRun
 from penstock.core.ports import Joined
 from penstock.journal.access import slices
 from penstock.journal.automations import SqlAutomations
-from penstock.journal.connections import SqlConnections
+from penstock.journal.datasets import SqlDatasets
 from penstock.journal.plans import SqlPlans
 from penstock.journal.projections import TASK_COLUMNS
 from penstock.journal.rows import result_refs, saved_of, task_run_of
@@ -28,7 +28,7 @@ CURSOR = "SELECT position FROM cursors WHERE name = ?"
 TABLES = (
     "runs", "task_runs", "events", "logs", "cursors", "terms", "deployments", "schedules", "pools", "queues", "workers",
     "leases", "limits", "tickets", "cache", "artifacts", "automations", "automation_groups", "owed_actions",
-    "backfills", "partitions", "connections",
+    "backfills", "partitions", "connections", "datasets",
 )  # fmt: skip
 _PAGE = 1000
 
@@ -62,7 +62,7 @@ def _of_types(types: Sequence[str]) -> str:
     return f"AND type IN ({', '.join('?' * len(types))})" if types else ""
 
 
-class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlConnections):
+class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets):
     """Everything but `append`, `commit` and `write_logs`, over the primitives of `SqlCore`."""
 
     visible = "1 = 1"

@@ -106,7 +106,7 @@ class SqliteJournal(SqlJournal):
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-            connection.execute("PRAGMA cache_size = -16000")
+            connection.execute("PRAGMA cache_size = -1000")  # others' commits empty it; in a worker it only fills
         except BaseException:
             connection.close()
             raise

@@ -25,6 +25,7 @@ from penstock.core.ports import Journal
 from penstock.core.states import FINAL_WORDS, StateType
 from penstock.engine.recovery import append_command, end_family
 from penstock.orchestrator.deployments import append_plan, run_of
+from penstock.orchestrator.pools import delete_queue
 
 _CHUNK = 500
 _PAGE = 1000
@@ -275,14 +276,18 @@ def settle(journal: Journal, name: str) -> Backfill:
         return backfill
     state = "Completed" if counts["Completed"] == backfill.partitions else "Failed"
     append_plan(journal, "backfill", name, BackfillEnded(at=now_us(), id=name, state=state, counts=dict(counts)))
-    _close_pool(journal, backfill)
+    _let_go(journal, backfill)
     return find(journal, name)
 
 
-def _close_pool(journal: Journal, backfill: Backfill) -> None:
-    """Forget the pool that was made for it."""
-    if backfill.pool == backfill.id and journal.pools(backfill.id):
-        append_plan(journal, "pool", backfill.id, PoolDeleted(at=now_us(), name=backfill.id))
+def _let_go(journal: Journal, backfill: Backfill) -> None:
+    """Forget the pool or the queue that was made for it."""
+    if backfill.pool == backfill.id:
+        if journal.pools(backfill.id):
+            append_plan(journal, "pool", backfill.id, PoolDeleted(at=now_us(), name=backfill.id))
+        return
+    with contextlib.suppress(PlanNotFound):  # nothing is set for it any more
+        delete_queue(journal, backfill.pool, backfill.id)
 
 
 def settle_all(journal: Journal, now: int) -> None:
@@ -308,4 +313,5 @@ def cancel(journal: Journal, name: str) -> int:
     if not backfill.ended:
         event = BackfillEnded(at=now_us(), id=name, state="Cancelled", counts=dict(counts_of(journal, name)))
         append_plan(journal, "backfill", name, event)
+        _let_go(journal, backfill)
     return len(open_runs)

@@ -238,8 +238,15 @@ def project_file(start: Path) -> Path | None:
     return next((f / "pyproject.toml" for f in (start, *start.parents) if (f / "pyproject.toml").is_file()), None)
 
 
-def declared_in_project(file: Path, names: Sequence[str] = ()) -> dict[str, Deployment]:
+def declared_in_project(
+    file: Path, names: Sequence[str] = (), parameters: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Deployment]:
     """The deployments in `[tool.penstock.deployments]` (those of these names only, if any are given), by name.
+
+    Args:
+        file: the pyproject.toml.
+        names: which of them; all when left out.
+        parameters: of flows, by the flow's name, where a deployment does not say others.
 
     Raises:
         ConfigurationError: the file cannot be read, or a deployment in it cannot be; every mistake is told.
@@ -257,7 +264,7 @@ def declared_in_project(file: Path, names: Sequence[str] = ()) -> dict[str, Depl
     os.chdir(file.parent)  # what is declared there is meant from there
     try:
         for name in names or tables:
-            made, errors = _declared(name, tables[name])
+            made, errors = _declared(name, tables[name], parameters or {})
             if made is not None:
                 found[name] = made
             if errors:
@@ -303,7 +310,9 @@ def tables_in(file: Path, kind: str) -> dict[str, Any]:
     return found
 
 
-def _declared(name: str, table: Any) -> tuple[Deployment | None, list[PenstockError]]:
+def _declared(
+    name: str, table: Any, parameters: Mapping[str, Mapping[str, Any]]
+) -> tuple[Deployment | None, list[PenstockError]]:
     if not isinstance(table, dict) or not isinstance(table.get("flow"), str):
         told = "it does not say which flow it is"
         return None, [DeploymentError(told, hint=f'write in [tool.penstock.deployments.{name}]: flow = "FILE.py:FLOW"')]
@@ -314,4 +323,8 @@ def _declared(name: str, table: Any) -> tuple[Deployment | None, list[PenstockEr
     except SystemExit as error:
         told = f"{table['flow']} ended the process while it was imported (sys.exit with {error.code!r})"
         return None, [DeploymentError(told, hint='put what is for `python FILE` below: if __name__ == "__main__":')]
-    return _read(flow, name, {option: value for option, value in table.items() if option != "flow"})
+    options = {option: value for option, value in table.items() if option != "flow"}
+    own = options.get("parameters", {})
+    if flow.name in parameters and isinstance(own, dict):
+        options["parameters"] = {**parameters[flow.name], **own}
+    return _read(flow, name, options)

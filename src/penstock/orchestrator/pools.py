@@ -8,7 +8,7 @@ from __future__ import annotations
 from penstock.core.errors import DeploymentError, InvalidTransition, PlanNotFound
 from penstock.core.events import now_us
 from penstock.core.model import Pool, Queue
-from penstock.core.plans import PoolDeclared, PoolDeleted, QueueDeclared
+from penstock.core.plans import PoolDeclared, PoolDeleted, QueueDeclared, QueueDeleted
 from penstock.core.ports import Journal
 from penstock.orchestrator.plans import change_plan
 
@@ -108,6 +108,25 @@ def set_queue(
 
     change_plan(journal, "pool", pool, decide)
     return known()
+
+
+def delete_queue(journal: Journal, pool: str, name: str) -> None:
+    """Forget what was set for a queue; its runs stay in it, and come after no others.
+
+    Raises:
+        PlanNotFound: nothing was set for it.
+    """
+
+    def decide() -> QueueDeleted:
+        queues = next(iter(journal.pools(pool)), Pool(name=pool)).queues
+        if all(queue.name != name for queue in queues):
+            known = ", ".join(queue.name for queue in queues) or "none"
+            raise PlanNotFound(
+                f"Nothing is set for a queue {name!r} of the pool {pool!r}.", hint=f"queues with settings: {known}"
+            )
+        return QueueDeleted(at=now_us(), pool=pool, name=name)
+
+    change_plan(journal, "pool", pool, decide)
 
 
 def delete_pool(journal: Journal, name: str) -> None:

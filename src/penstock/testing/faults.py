@@ -81,7 +81,7 @@ _READS = frozenset(
         ),
         "automations",
         *("read_back", "settled", "remembered", "owed_actions"),
-        *("backfills", "connections"),
+        *("backfills", "connections", "datasets"),
         *("ended_before", "families", "needed_from", "purged_partitions", "refs_of", "unused", "identity"),
     }
 )

@@ -19,6 +19,7 @@ from penstock.testing.journal_automations import FollowerDuties
 from penstock.testing.journal_claims import ClaimDuties
 from penstock.testing.journal_connections import ConnectionDuties
 from penstock.testing.journal_crowd import CrowdDuties
+from penstock.testing.journal_datasets import DatasetDuties
 from penstock.testing.journal_plans import PlanDuties
 from penstock.testing.journal_reading import ReadingDuties
 from penstock.testing.journal_retention import RetentionDuties
@@ -42,6 +43,7 @@ class JournalConformance(
     FollowerDuties,
     RetentionDuties,
     ConnectionDuties,
+    DatasetDuties,
 ):
     """Every duty in the docstrings of `penstock.core.ports.Journal`.
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from penstock.core.datasets import DATASETS
 from penstock.core.events import EVENTS, Event
 from penstock.core.plans import PLANS
 from penstock.core.sealed import CONNECTIONS
@@ -55,4 +56,4 @@ def sample(kind: Any, numbers: Any = None) -> Any:
 @cache
 def every_event() -> tuple[Event, ...]:
     """One event of every kind there is."""
-    return tuple(sample(kind) for kind in dict.fromkeys((*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS)))
+    return tuple(sample(kind) for kind in dict.fromkeys((*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS, *DATASETS)))

@@ -23,6 +23,7 @@ from penstock.core.plans import (
     PoolDeclared,
     PoolDeleted,
     QueueDeclared,
+    QueueDeleted,
     ScheduleDue,
     ScheduleMoved,
     stream_of,
@@ -192,6 +193,8 @@ class PlanDuties(Openings):
         journal.append("pool/gpu", journal.last_seq("pool/gpu"), [Record(event) for event in again])
         slow = Queue(pool="gpu", name="slow", slots=1, paused=True)
         assert journal.pools("gpu") == [Pool(name="gpu", queues=(quick, slow))]
+        journal.append("pool/gpu", journal.last_seq("pool/gpu"), [Record(QueueDeleted(at=3, pool="gpu", name="a"))])
+        assert journal.pools("gpu") == [Pool(name="gpu", queues=(slow,))]
         plan(journal, "pool", PoolDeleted(at=3, name="gpu", queues=("slow", "a")))
         assert journal.pools() == [Pool(name="default")]
 

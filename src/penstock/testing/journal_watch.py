@@ -19,7 +19,7 @@ WAKING = frozenset(
     {
         *("RunCreated", "RunRescheduled", "RunPaused", "RunAnswered", "RunCancelRequested", "RunReleased"),
         *("RunCompleted", "RunFailed", "RunCrashed", "RunCancelled", "DeadlineMissed", "Happened"),
-        *("DeploymentDeclared", "DeploymentResumed", "PoolDeclared", "QueueDeclared", "PoolDeleted"),
+        *("DeploymentDeclared", "DeploymentResumed", "PoolDeclared", "QueueDeclared", "QueueDeleted", "PoolDeleted"),
         *("LimitDeclared", "LimitDeleted", "AutomationDeclared", "BackfillCreated"),
     }
 )

@@ -10,7 +10,7 @@ from penstock.connectors.files.export import FileExport
 from penstock.connectors.files.source import Files
 from penstock.connectors.files.tail import Tail
 from penstock.core.addresses import FILES, Address
-from penstock.core.errors import ConfigurationError
+from penstock.core.errors import ConfigurationError, DatasetNotFound
 
 _TEXTS = ("format", "compression", "encoding", "delimiter", "quote", "changed", "broken", "ready", "manifest")
 _PATTERN = re.compile(r"[*?\[]")
@@ -39,7 +39,7 @@ def at(address: Address) -> Files:
     told = {name.removeprefix("storage."): value for name, value in storage.items()}
     path = _path(address)
     if "://" not in path and not options.get("follow") and not _PATTERN.search(path) and not os.path.exists(path):
-        raise ConfigurationError(f"There is no file or folder {path}.", hint="a pattern such as 'orders/*.csv' may be")
+        raise DatasetNotFound(f"There is no file or folder {path}.", hint="a pattern such as 'orders/*.csv' may be")
     return Files(path, storage=told, **options)
 
 

@@ -176,6 +176,10 @@ class HttpApi(Source):
             self._let_go(fetcher)
         return Size()
 
+    def interrupt(self) -> None:
+        """See `Source.interrupt`."""
+        self.close()
+
     def close(self) -> None:
         """See `Source.close`. What is under way, in whatever thread, comes to an end."""
         for fetcher in list(self._fetchers):

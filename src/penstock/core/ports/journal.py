@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # these cost more than the rest of `import penstock`
+    from penstock.core.datasets import StoredDataset
     from penstock.core.events import Append, Record, Stored
     from penstock.core.model import (
         Artifact,
@@ -293,6 +294,10 @@ class Journal(ABC):
         Raises:
             SequenceConflict: somebody else has changed it meanwhile; nothing was removed.
         """
+
+    @abstractmethod
+    def datasets(self, called: str | None = None) -> list[StoredDataset]:
+        """Every dataset by name, or those that have this name or this place."""
 
     @abstractmethod
     def automations(self, name: str | None = None) -> list[StoredAutomation]:

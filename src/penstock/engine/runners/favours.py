@@ -1,4 +1,4 @@
-"""What the process of a task asks its flow's process to do for it: hold slots, wait for turns, keep artifacts."""
+"""What the process of a task asks its flow's process to do for it: hold slots, wait for turns, keep and record."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from penstock.engine.limits.wishes import Request
 from penstock.engine.places import call_user_code
 
 artifacts: Any = LateModule("penstock.engine.artifacts.making")
+datasets: Any = LateModule("penstock.engine.datasets")
 
 
 class Favours:
@@ -74,6 +75,12 @@ class Favours:
         scope = current_scope.get()
         assert scope is not None
         return str(artifacts.move(scope, *progress))
+
+    def journal(self, asked: tuple[str, tuple[Any, ...]]) -> Any:
+        """Read or append what is on record of datasets."""
+        scope = current_scope.get()
+        assert scope is not None
+        return datasets.asked(scope.live.engine.journal, *asked)
 
     def mark(self) -> set[int]:
         """What is held now."""

@@ -49,7 +49,7 @@ _COLUMNS_OF = {
     "int4": "action attempt burst concurrency crashes level ordinal partitions priority slots version",
     "int8": (
         "at created_at due_at ended_at expires_at fired_at fired_until interval_end interval_start lease_until "
-        "next_due position scheduled_at started_at updated_at"
+        "landed next_due position read_at rejected scheduled_at started_at updated_at written_at"
     ),
     "json": "body",
 }

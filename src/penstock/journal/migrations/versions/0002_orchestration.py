@@ -1,4 +1,4 @@
-"""Streams that are no runs; deployments, schedules, pools, limits, cache, artifacts, automations, connections."""
+"""Streams that are no runs; deployments, schedules, pools, limits, cache, artifacts, automations, and data."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def upgrade() -> None:
     _limits()
     _results()
     _connections()
+    _datasets()
 
 
 def _index(name: str, table: str, columns: list[str], where: str | None = None) -> None:
@@ -324,10 +325,32 @@ def _connections() -> None:
     )
 
 
+def _datasets() -> None:
+    op.create_table(
+        "datasets",
+        _needed("place", _key),
+        _needed("namespace", sa.Text()),
+        _needed("path", sa.Text()),
+        sa.Column("name", _key),
+        sa.Column("address", sa.Text()),
+        sa.Column("spec", sa.Text()),
+        sa.Column("columns", sa.Text()),
+        sa.Column("data_version", sa.Text()),
+        sa.Column("landed", sa.BigInteger()),
+        sa.Column("rejected", sa.BigInteger()),
+        sa.Column("written_at", sa.BigInteger()),
+        sa.Column("written_by", sa.Text()),
+        sa.Column("read_at", sa.BigInteger()),
+        sa.Column("read_by", sa.Text()),
+        sa.PrimaryKeyConstraint("place", name="pk_datasets"),
+    )
+    _index("ix_datasets_name", "datasets", ["name"])
+
+
 def downgrade() -> None:
     """Drop what this layout added; what is planned is lost, runs are not."""
-    others = ("artifacts", "automations", "automation_groups", "owed_actions", "backfills", "partitions", "connections")
-    for table in (*_TABLES, *others):
+    others = ("artifacts", "automations", "automation_groups", "owed_actions", "backfills", "partitions")
+    for table in (*_TABLES, *others, "connections", "datasets"):
         op.drop_table(table)
     for index in ("ix_runs_deployment", "ix_runs_due", "ix_runs_held", *_INDEXES):
         op.drop_index(index, "runs")
