@@ -5,9 +5,11 @@
     python benchmarks/run.py --topic import hello   some topics
     python benchmarks/run.py --only penstock dbos   some contenders
     python benchmarks/run.py --render               write the page again from the results that are there
+    python benchmarks/run.py --needs --topic cdc    say which servers that needs, and measure nothing
 
-The PostgreSQL topic takes its server from PENSTOCK_TEST_POSTGRES_URL. Quick and partial runs (--quick,
---only) are written to benchmarks/.work/draft instead: they are no basis for a published number.
+Servers are taken from PENSTOCK_TEST_POSTGRES_URL, PENSTOCK_TEST_KAFKA_URL and PENSTOCK_TEST_TIMESERIES_URL;
+scripts/bench starts those that are needed. Quick and partial runs (--quick, --only) are written to
+benchmarks/.work/draft instead: they are no basis for a published number.
 """
 
 import argparse
@@ -20,21 +22,26 @@ from typing import Any
 
 from harness import contenders, environments, machine, report, results
 from harness.contenders import ROOT, Contender, Environment
+from harness.feeds import JUDGE
 from harness.places import harmless
-from harness.rounds import measure
+from harness.rounds import Table, measure
 from harness.session import WORK, Session
 from harness.topics import TOPICS
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 DRAFT = WORK / "draft"
-POSTGRES_VARIABLE = "PENSTOCK_TEST_POSTGRES_URL"
+SERVICES = {name: f"PENSTOCK_TEST_{name.upper()}_URL" for name in ("postgres", "kafka", "timeseries")}
+Absent = dict[str, str]
 
 
 def main() -> int:
     """Run the command."""
     options = _options()
+    known, every = contenders.load()
+    if options.needs:
+        print(*_needed(options, every))
+        return 0
     if not options.render:
-        known, every = contenders.load()
         _run(options, known, every)
     draft = options.quick or bool(options.only)
     found = results.newest(DRAFT if draft else results.FOLDER)
@@ -45,43 +52,74 @@ def main() -> int:
     return 0
 
 
-def _run(options: argparse.Namespace, known: dict[str, Environment], every: list[Contender]) -> None:
+def _asked(options: argparse.Namespace, every: list[Contender]) -> tuple[list[str], list[Contender]]:
+    """Return the topics that are asked for, and who takes part in one of them or is said to be left out of it."""
     names = {contender.name for contender in every}
     unknown = sorted(set(options.only) - names)
     if unknown:
         raise SystemExit(f"No contender is called {', '.join(unknown)}. There are: {', '.join(sorted(names))}.")
-    wanted = [contender for contender in every if not options.only or contender.name in options.only]
-    session = Session(
-        known,
-        rounds=1 if options.quick else options.rounds,
-        quick=options.quick,
-        postgres_url=os.environ.get(POSTGRES_VARIABLE, ""),
-    )
-    failed = _make_environments(known, wanted)
+    topics = options.topic or list(TOPICS)
+    meant = [one for one in every if not options.only or one.name in options.only]
+    return topics, [one for one in meant if not set(topics).isdisjoint({*one.topics, *one.without})]
+
+
+def _needed(options: argparse.Namespace, every: list[Contender]) -> list[str]:
+    """Return the servers that a run needs."""
+    topics, wanted = _asked(options, every)
+    if options.render:
+        return []
+    found = set()
+    for topic in topics:
+        taking_part = [one for one in wanted if topic in one.topics]
+        found |= set(TOPICS[topic].needs) if taking_part else set()
+        found |= {"postgres"} if any(one.uses_postgres for one in taking_part) else set()
+    return [name for name in SERVICES if name in found]
+
+
+def _run(options: argparse.Namespace, known: dict[str, Environment], every: list[Contender]) -> None:
+    topics, wanted = _asked(options, every)
+    services = {name: os.environ[variable] for name, variable in SERVICES.items() if os.environ.get(variable)}
+    session = Session(known, rounds=1 if options.quick else options.rounds, quick=options.quick, services=services)
+    # The floor's environment holds the driver that creates and queries the PostgreSQL databases.
+    judged = [JUDGE] if any(JUDGE in TOPICS[topic].needs for topic in topics) else []
+    used = [one.environment for one in wanted if not set(topics).isdisjoint(one.topics)]
+    failed = _make_environments(known, ["floor", *judged, *used])
     absent = {one.name: failed[one.environment] for one in wanted if one.environment in failed}
-    without_postgres = "" if session.postgres_url else f"no server was given ({POSTGRES_VARIABLE})"
-    if without_postgres or "floor" in failed:
-        reason = without_postgres or "the driver that makes its database cannot be installed"
+    if "postgres" not in services or "floor" in failed:
+        reason = "the driver that makes its database cannot be installed" if "floor" in failed else _missing("postgres")
         absent |= {one.name: reason for one in wanted if one.uses_postgres}
-    taking_part = [contender for contender in wanted if contender.name not in absent]
-    used = {contender.environment for contender in taking_part}
     about: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine.describe(Path(__file__).parent),
-        "versions": {name: v for env in sorted(used) for name, v in environments.versions(known[env]).items()},
     }
+    draft = options.quick or bool(options.only)
     try:
-        for name in options.topic or TOPICS:
+        for name in topics:
             print(f"{name}:", flush=True)
-            table = measure(session, TOPICS[name], _named(name, known, taking_part))
-            for contender in _named(name, known, wanted):
-                if contender.name in absent and name in contender.topics:
-                    table.note(contender, f"left out: {absent[contender.name]}")
-            draft = options.quick or bool(options.only)
-            path = results.save(results.result_of(table, session, about), DRAFT if draft else results.FOLDER)
+            table = _table(session, name, _named(name, known, wanted), absent, failed)
+            used = sorted({row.contender.environment for row in table.rows})
+            found = {what: version for one in used for what, version in environments.versions(known[one]).items()}
+            result = results.result_of(table, session, {**about, "versions": found})
+            path = results.save(result, DRAFT if draft else results.FOLDER)
             print(f"written: {path.relative_to(ROOT)}", flush=True)
     finally:
         session.close()
+
+
+def _table(session: Session, name: str, wanted: list[Contender], absent: Absent, failed: Absent) -> Table:
+    """Measure a topic; note who cannot take part in it."""
+    missing = [_missing(one) for one in TOPICS[name].needs if one in SERVICES and one not in session.services]
+    missing += [f"nobody looks at what was written: {failed[one]}" for one in TOPICS[name].needs if one in failed]
+    without = {one.name: missing[0] for one in wanted} if missing else absent
+    table = measure(session, TOPICS[name], [one for one in wanted if one.name not in without])
+    for contender in wanted:
+        if contender.name in without and name in contender.topics:
+            table.note(contender, f"left out: {without[contender.name]}")
+    return table
+
+
+def _missing(service: str) -> str:
+    return f"no server was given ({SERVICES[service]})"
 
 
 def _named(topic: str, known: dict[str, Environment], those: list[Contender]) -> list[Contender]:
@@ -91,11 +129,10 @@ def _named(topic: str, known: dict[str, Environment], those: list[Contender]) ->
     return [dataclasses.replace(one, label=known[one.environment].label, notes={}) for one in those]
 
 
-def _make_environments(known: dict[str, Environment], wanted: list[Contender]) -> dict[str, str]:
+def _make_environments(known: dict[str, Environment], wanted: list[str]) -> Absent:
     """Make what is needed; return the environments that cannot be made, and why."""
-    failed: dict[str, str] = {}
-    # The floor's environment holds the driver that creates and queries the PostgreSQL databases.
-    for name in dict.fromkeys(["floor", *(contender.environment for contender in wanted)]):
+    failed: Absent = {}
+    for name in dict.fromkeys(wanted):
         print(f"environment {name}", flush=True)
         try:
             environments.make(known[name])
@@ -112,6 +149,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--topic", nargs="+", default=[], choices=list(TOPICS), help="measure these topics alone")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of a full run (default: 5)")
     parser.add_argument("--render", action="store_true", help="measure nothing; write the page from the results")
+    parser.add_argument("--needs", action="store_true", help="measure nothing; name the servers that are needed")
     return parser.parse_args()
 
 

@@ -6,7 +6,7 @@ Durable here means one row committed for each task, and no more.
 import os
 import sqlite3
 import sys
-from time import perf_counter, sleep
+from time import monotonic, perf_counter, sleep
 
 from common import home, number, report, report_ticks, tick
 
@@ -81,6 +81,13 @@ def database() -> None:
     server, verb, name = os.environ["BENCH_SERVER"], sys.argv[2], sys.argv[3]
     statement = {"create": "CREATE DATABASE {}", "drop": "DROP DATABASE IF EXISTS {} WITH (FORCE)"}[verb]
     with psycopg.connect(server, autocommit=True) as connection:
+        if verb == "drop":
+            slots = "FROM pg_replication_slots WHERE database = %s"  # they keep it from being dropped
+            connection.execute(f"SELECT pg_terminate_backend(active_pid) {slots} AND active", [name])
+            deadline = monotonic() + 10
+            while connection.execute(f"SELECT 1 {slots}", [name]).fetchone() and monotonic() < deadline:
+                connection.execute(f"SELECT pg_drop_replication_slot(slot_name) {slots} AND NOT active", [name])
+                sleep(0.05)
         connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
         settings = ("server_version", "fsync", "synchronous_commit")
         shown = f"SELECT {', '.join(f'current_setting({setting!r})' for setting in settings)}"

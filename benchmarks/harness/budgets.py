@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.data_budgets import DATA
 from harness.readings import (
     TASK,
     Reading,
@@ -108,4 +109,4 @@ DUTY = (
     Budget("the same, PostgreSQL", seconds("listing", "p95", f"{LISTED}-postgres", LISTS), 0.1),
     Budget("memory flat: its growth in 1,000 runs cannot be told from none", slope(WARM), 0),
 )
-BUDGETS = (*ENGINE, *DUTY)
+BUDGETS = (*ENGINE, *DUTY, *(Budget(*promise) for promise in DATA))

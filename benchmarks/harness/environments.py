@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.contenders import BENCHMARKS, ROOT, Environment
 
 FOLDER = BENCHMARKS / ".envs"
+PROJECT = "penstock"
 
 
 class NotInstalled(Exception):
@@ -40,7 +41,7 @@ def make(environment: Environment) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         _run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)] if uv else _venv(folder))
     if uv:
-        again = ["--reinstall-package", environment.name] if environment.from_checkout else []
+        again = ["--reinstall-package", PROJECT] if environment.from_checkout else []
         install = [
             *uv,
             "pip",

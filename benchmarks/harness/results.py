@@ -28,7 +28,7 @@ def result_of(table: Table, session: Session, about: dict[str, Any]) -> Result:
     }
     if table.topic.name == "hello":
         found["preparing_seconds"] = {row.contender.name: session.prepared[row.contender.name] for row in table.rows}
-    if any(row.contender.uses_postgres for row in table.rows):
+    if "postgres" in table.topic.needs or any(row.contender.uses_postgres for row in table.rows):
         found["postgres"] = session.postgres_server
     return found
 

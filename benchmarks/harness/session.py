@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.contenders import BENCHMARKS, SCRIPTS, Contender, Environment
 from harness.environments import FOLDER
+from harness.feeds import Feeds
 from harness.places import Answer, Place, copied, opened, variables_for
 
 WORK = BENCHMARKS / ".work"
@@ -23,7 +24,7 @@ class Session:
     environments: dict[str, Environment]
     rounds: int = 5
     quick: bool = False
-    postgres_url: str = ""
+    services: dict[str, str] = field(default_factory=dict)
     process_limit: float = 300.0
     duty_limit: float = 600.0
     job_limit: float = 25.0
@@ -31,7 +32,11 @@ class Session:
     prepared: dict[str, float | None] = field(default_factory=dict)
     warmed: set[str] = field(default_factory=set)
     folder: Path = WORK / f"run-{os.getpid()}"
+    feeds: Feeds = field(init=False)
     _databases: int = 0
+
+    def __post_init__(self) -> None:
+        self.feeds = Feeds(self)
 
     @property
     def patience(self) -> float:
@@ -44,7 +49,7 @@ class Session:
         self._prepare(contender)
         home = copied(self.folder / "prepared" / contender.name, self.folder / contender.name)
         environment = self.environments[contender.environment]
-        database = self._create_database() if contender.uses_postgres else ""
+        database = self.create_database() if contender.uses_postgres else ""
         try:
             with opened(contender, environment, home, database) as place:
                 if contender.prepare and contender.uses_postgres:
@@ -52,7 +57,7 @@ class Session:
                 yield place
         finally:
             if database:
-                self._database("drop", database.rpartition("/")[2])
+                self.drop_database(database)
             shutil.rmtree(home, ignore_errors=True)
 
     def _prepare(self, contender: Contender) -> None:
@@ -67,21 +72,27 @@ class Session:
             if contender.prepare:
                 self.prepared[contender.name] = place.run("prepare", limit=self.process_limit).seconds
 
-    def _create_database(self) -> str:
+    def create_database(self) -> str:
+        """Make an empty PostgreSQL database; return its address."""
         self._databases += 1
         said = self._database("create", f"penstock_bench_{os.getpid()}_{self._databases}").said
         self.postgres_server = {key: said[key] for key in ("version", "fsync", "synchronous_commit")}
         return str(said["address"])
 
+    def drop_database(self, address: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._database("drop", address.rpartition("/")[2])
+
     def _database(self, verb: str, name: str) -> Answer:
         bare = Contender("floor", "", "floor", "floor_bench.py", ())
         self.folder.mkdir(parents=True, exist_ok=True)
-        variables = {**variables_for(bare, self.folder), "BENCH_SERVER": self.postgres_url}
+        variables = {**variables_for(bare, self.folder), "BENCH_SERVER": self.services["postgres"]}
         place = Place(bare, FOLDER / "floor" / "bin" / "python", self.folder, variables)
         return place.execute([str(SCRIPTS / bare.script), "database", verb, name], limit=60)
 
     def close(self) -> None:
-        """Delete the homes, and those of runs that were killed before they could."""
+        """End what runs, and delete the homes, and those of runs that were killed before they could."""
+        self.feeds.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         for left in self.folder.parent.glob("run-*"):
             if not Path(f"/proc/{left.name.removeprefix('run-')}").exists():

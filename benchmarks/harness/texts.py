@@ -1,5 +1,7 @@
 """What the page says besides numbers."""
 
+from harness import data_texts
+
 HEADER = """# Benchmarks
 
 This page is written by `make bench` (`python benchmarks/run.py`); nothing on it is written by hand. Each
@@ -24,6 +26,7 @@ TITLES = {
 }
 
 THINGS = {"trigger": "triggers", "drain": "runs", "schedules": "schedules", "soak": "runs", "listing": "runs"}
+THINGS |= data_texts.THINGS
 
 METHODS = {
     "import": """\
@@ -82,3 +85,5 @@ each for something else, common and rare: the newest runs, by state, flow, tag, 
 several of these together, and the page after another one. Shown is p50 / p95 of each kind; the worst of them counts.
 """,
 }
+TITLES |= data_texts.TITLES
+METHODS |= data_texts.METHODS

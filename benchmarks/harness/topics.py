@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from harness import duty
+from harness import duty, pipes
 from harness.contenders import Contender
+from harness.feeds import JUDGE, Feed, Feeds
 from harness.places import Failed, opened
 from harness.records import Tally, count, settle
 from harness.session import Session
@@ -25,7 +27,8 @@ class Topic:
     a round; `most_rounds` caps the rounds where repeating tells nothing new; `job_limit` is how many seconds a
     sample may take for its row to stay in the rounds (None: as the run says); `reference` is the contender that
     ratios are made to, and with `rated` to its row of another size where it has none of this one: the metric is
-    then for one run, of however many; `compared` is False where being ahead means nothing.
+    then for one run, of however many; `compared` is False where being ahead means nothing; `needs` are the services
+    that it cannot do without, and the judge's environment where what was written is looked at.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Topic:
     reference: str = "penstock"
     rated: bool = False
     compared: bool = True
+    needs: tuple[str, ...] = ()
 
     def sizes_for(self, contender: Contender, *, quick: bool) -> tuple[int, ...]:
         """Return the task counts at which a contender is measured."""
@@ -132,19 +136,61 @@ def _on_record(tally: Tally) -> Sample:
     }
 
 
-TOPICS = {
-    topic.name: topic
-    for topic in (
-        Topic("import", "seconds", imported, passes=3),
-        Topic("hello", "seconds", hello),
-        Topic("sequential", "task_seconds", sequential, None, None),
-        Topic("mapped", "seconds", mapped, (1_000,), (200,)),
-        Topic("postgres", "task_seconds", postgres, (1_000,), (200,), reference="penstock-postgres"),
-        Topic("kill", "repeated", killed, most_rounds=3, unit=""),
-        Topic("trigger", "p50", duty.trigger, most_rounds=3, reference=duty.REFERENCE, rated=True),
-        Topic("drain", "run_seconds", duty.drain, most_rounds=3, job_limit=120, reference=duty.REFERENCE, rated=True),
-        Topic("schedules", "at_once_max", duty.schedules, most_rounds=2, job_limit=300, reference=duty.REFERENCE),
-        Topic("soak", "kb_per_1000", duty.soak, most_rounds=1, unit="KB", reference=duty.REFERENCE, compared=False),
-        Topic("listing", "p95", duty.listing, most_rounds=1, reference="penstock-listing", compared=False),
+ENGINE = (
+    Topic("import", "seconds", imported, passes=3),
+    Topic("hello", "seconds", hello),
+    Topic("sequential", "task_seconds", sequential, None, None),
+    Topic("mapped", "seconds", mapped, (1_000,), (200,)),
+    Topic("postgres", "task_seconds", postgres, (1_000,), (200,), reference="penstock-postgres"),
+    Topic("kill", "repeated", killed, most_rounds=3, unit=""),
+    Topic("trigger", "p50", duty.trigger, most_rounds=3, reference=duty.REFERENCE, rated=True),
+    Topic("drain", "run_seconds", duty.drain, most_rounds=3, job_limit=120, reference=duty.REFERENCE, rated=True),
+    Topic("schedules", "at_once_max", duty.schedules, most_rounds=2, job_limit=300, reference=duty.REFERENCE),
+    Topic("soak", "kb_per_1000", duty.soak, most_rounds=1, unit="KB", reference=duty.REFERENCE, compared=False),
+    Topic("listing", "p95", duty.listing, most_rounds=1, reference="penstock-listing", compared=False),
+)
+
+
+def loads(name: str, feed: Callable[[Feeds, int], Feed], rows: int, quick: int, *services: str) -> Topic:
+    """A topic in which a feed is read into a table."""
+    return Topic(
+        name,
+        "row_seconds",
+        pipes.loading(name, feed),
+        (rows,),
+        (quick,),
+        job_limit=120,
+        reference="penstock-data",
+        needs=(JUDGE, *services),
     )
-}
+
+
+RETAIL = 541_909
+CHANGES: dict[str, Any] = {"most_rounds": 3, "job_limit": 240, "needs": (JUDGE, "postgres")}
+GROWTH: dict[str, Any] = {"job_limit": 900, "compared": False}
+DATA = (
+    loads("csv-lake", Feeds.csv, 2_000_000, 20_000),
+    loads("csv-duckdb", Feeds.csv, 2_000_000, 20_000),
+    loads("retail-lake", Feeds.retail, RETAIL, RETAIL),
+    loads("retail-duckdb", Feeds.retail, RETAIL, RETAIL),
+    loads("api-lake", Feeds.api, 200_000, 3_500),
+    loads("api-duckdb", Feeds.api, 200_000, 3_500),
+    loads("postgres-lake", Feeds.table, 2_000_000, 20_000, "postgres"),
+    loads("kafka-lake", Feeds.topic, 1_000_000, 20_000, "kafka"),
+    Topic(
+        "timeseries", "row_seconds", pipes.timeseries, (500_000,), (5_000,),
+        job_limit=120, reference="penstock-data", needs=(JUDGE, "timeseries"),
+    ),
+    Topic("cdc", "change_seconds", pipes.backlog, (500_000,), (20_000,), reference="penstock-cdc-log", **CHANGES),
+    Topic("cdc-lag", "p99", pipes.lag, (100_000,), (15_000,), reference="penstock-cdc-duckdb", **CHANGES),
+    Topic(
+        "history", "seconds", pipes.history, (10_000,), (200,),
+        most_rounds=1, reference="penstock-history-lake", needs=(JUDGE,), **GROWTH,
+    ),
+    Topic(
+        "linear", "row_seconds", pipes.loading("linear", Feeds.csv),
+        (10_000, 100_000, 1_000_000, 10_000_000), (1_000, 10_000),
+        most_rounds=3, reference="penstock-linear-lake", needs=(JUDGE,), **GROWTH,
+    ),
+)  # fmt: skip
+TOPICS = {topic.name: topic for topic in (*ENGINE, *DATA)}
