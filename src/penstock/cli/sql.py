@@ -97,7 +97,10 @@ def run(
     sql = checked(query_of(query, file))
     writing = writes(sql)
     if writing and not allow_writing:
-        raise ConfigurationError(f"{writing} changes something, and this only reads.", hint="add --write")
+        raise ConfigurationError(
+            f"{writing} begins no query, and this only reads.",
+            hint="add --write to execute a statement that changes something",
+        )
     place = place_at(on, read_only=not allow_writing)
     began = time.monotonic()
     try:
