@@ -10,7 +10,10 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from penstock.core.extras import require
+
 _LINE_END = rb"\r\n|\n|\r"
+_NEWLINE, _RETURN = 10, 13
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,34 @@ class Dialect:
 
     def whole(self, text: bytes) -> int:
         """How many of these bytes are whole records with their line ends, all of them well-formed."""
-        if (not self.quote or self.quote.encode() not in text) and text.count(b"\r") == text.count(b"\r\n"):
-            return text.rfind(b"\n") + 1
+        if text.count(b"\r") == text.count(b"\r\n"):
+            if not self.quote or self.quote.encode() not in text:
+                return text.rfind(b"\n") + 1
+            end = self._after_plain_quotes(text)
+            if end is not None:
+                return end
         found = self._records.match(text)
         return found.end() if found else 0
+
+    def _after_plain_quotes(self, text: bytes) -> int | None:
+        """The same, quickly, where each quote opens a field, closes one, or is one of two; None where one does not."""
+        numpy = require("numpy", "data")
+        signs = numpy.frombuffer(text, numpy.uint8)
+        quotes = numpy.flatnonzero(signs == ord(self.quote))
+        opening, closing = quotes[::2], quotes[1::2]
+        before, after = signs[opening - 1], signs[numpy.minimum(closing + 1, len(signs) - 1)]
+        opens = (before == ord(self.delimiter)) | (before == _NEWLINE) | (opening == 0)
+        opens[1:] |= opening[1:] == closing[: len(opening) - 1] + 1
+        closes = (after == ord(self.delimiter)) | (after == _NEWLINE) | (after == _RETURN) | (after == ord(self.quote))
+        if not opens.all() or not (closes | (closing == len(signs) - 1)).all():
+            return None
+        end = len(text)
+        while (newline := text.rfind(b"\n", 0, end)) >= 0:
+            earlier = int(numpy.searchsorted(quotes, newline))
+            if earlier % 2 == 0:
+                break
+            end = int(quotes[earlier - 1])  # it is inside a quoted field, which begins there
+        return newline + 1
 
     def begun(self, text: bytes) -> bool:
         """More text may make a record of it."""
