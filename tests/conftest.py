@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +17,8 @@ import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as nohup has it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = Path(os.environ.get("PENSTOCK_SERVICES_DIR", ROOT / ".services"))
@@ -47,14 +50,17 @@ def service_url(name: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def penstock_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the test out of the project's own `.penstock/`, and the developer's settings out of the test."""
+def penstock_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Keep the test out of the project's own `.penstock/`, and the developer's settings and other tests out of it."""
     for name in list(os.environ):
         if name.startswith("PENSTOCK_") and not name.startswith(KEPT):
             monkeypatch.delenv(name)
     home = tmp_path / "penstock-home"
     monkeypatch.setenv("PENSTOCK_HOME", str(home))
-    return home
+    yield home
+    app = sys.modules.get("penstock.app")
+    if app is not None:
+        app.reset()
 
 
 @pytest.fixture(scope="session")

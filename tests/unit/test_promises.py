@@ -101,3 +101,18 @@ def test_promises_are_about_what_came_after_them() -> None:
         some.deploy(takes.to_deployment("t", promises={"duration": "1m"}))
         some.run(hours=1)
         assert missed(some.app.journal) == []
+
+
+def test_a_flow_of_the_same_name_in_another_place_is_not_meant() -> None:
+    """`counted` of this module is deployed, and another one is declared afterwards."""
+    with Simulation("2026-01-01") as some:
+        some.deploy(counted.to_deployment("d"))
+
+        @flow(name=counted.name)
+        def other(number: int = 1) -> int:
+            raise AssertionError("this is another flow")
+
+        run = trigger(some.app.journal, "d", {"number": 1})
+        some.run(hours=1)
+        (found,) = some.runs()
+        assert (found.id, found.state, other.name) == (run.id, "Completed", counted.name)

@@ -39,9 +39,7 @@ def test_every_kind_of_rows(rows: Any) -> None:
     assert sink.memory.tables["rows"] == ROWS
 
 
-@pytest.mark.parametrize(
-    "rows", [7, "text", [1, 2], [{"a": 1}, {"a": "x"}], object()], ids=lambda rows: type(rows).__name__
-)
+@pytest.mark.parametrize("rows", [7, "text", [1, 2], [{"a": 1}, 2], object()], ids=lambda rows: type(rows).__name__)
 def test_what_is_no_table(rows: Any) -> None:
     with pytest.raises(ConfigurationError):
         put(rows, MemorySink())
@@ -92,3 +90,9 @@ def test_runs_that_write_through_one_pipe_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(8)))
     assert warehouse.read("SELECT id FROM raw_data.numbers ORDER BY id")["id"].to_pylist() == list(range(8))
+
+
+def test_dictionaries_need_not_have_the_same_names() -> None:
+    sink = MemorySink()
+    put([{"a": 1}, {"b": "x"}, {"a": 2.5}], sink)
+    assert sink.memory.tables["rows"] == [{"a": 1.0, "b": None}, {"a": None, "b": "x"}, {"a": 2.5, "b": None}]

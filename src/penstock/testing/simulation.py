@@ -142,7 +142,7 @@ class Simulation:
         return {pool.name for pool in journal.pools()} | {each.pool for each in journal.deployments()}
 
     def _execute(self, run: Run) -> None:
-        flow = self.flows.get(run.flow) or declared_flows().get(run.flow) or load_flow(run.entrypoint or "")
+        flow = self._flow(run)
         try:
             answer = execute(self.app.engine, run.id, flow, self.owner)
             if flow.isasync:
@@ -151,6 +151,15 @@ class Simulation:
                 asyncio.run(answer)
         except PenstockError:
             return
+
+    def _flow(self, run: Run) -> Any:
+        """The flow that was given or declared; another one of the same name, in another module, is not meant."""
+        if given := self.flows.get(run.flow):
+            return given
+        declared = declared_flows().get(run.flow)
+        if declared is not None and run.entrypoint in (None, declared.entrypoint):
+            return declared
+        return load_flow(run.entrypoint or "")
 
     def _next(self) -> int | None:
         """When something is due next."""

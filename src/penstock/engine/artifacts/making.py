@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import threading
 from collections.abc import Generator
 from typing import Any
 from uuid import UUID
@@ -16,6 +14,7 @@ from penstock.core.clock import now_us
 from penstock.core.context import Scope, current_scope
 from penstock.core.errors import ArtifactNotFound, BadArtifact, MissingContextError, WrongProcess
 from penstock.core.events import ArtifactSaved
+from penstock.core.ids import Ids
 from penstock.engine.artifacts.addresses import image_content, link_content
 from penstock.engine.artifacts.tables import rows_of
 from penstock.engine.failures import text_of
@@ -29,8 +28,7 @@ _LONGEST_DESCRIPTION = 10_000
 _LONGEST_SHOWN = 60
 _KEY = re.compile(r"[a-z0-9-]*")
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_last = [0]
-_lock = threading.Lock()
+_ids = Ids()
 
 
 class ArtifactId(UUID):
@@ -196,7 +194,9 @@ def keep(scope: Scope, kind: str, data: bytes, key: str | None, description: str
             f"Run {live.id} has ended, and nothing more is kept of it.",
             hint="make artifacts in tasks or in the flow itself; hooks of the flow are called after its end",
         )
-    event = ArtifactSaved(at=now_us(), id=_new_id(), kind=kind, key=key, step=scope.key, description=description)
+    event = ArtifactSaved(
+        at=now_us(), id=_ids.new(now_us()), kind=kind, key=key, step=scope.key, description=description
+    )
     made = live.replay.made(event, data) if live.replay is not None else None
     if made is None:
         live.recorder.keep(event, data)
@@ -244,15 +244,6 @@ def _scope() -> Scope:
     if scope.foreign:
         raise WrongProcess()
     return scope
-
-
-def _new_id() -> str:
-    """A UUIDv7 (RFC 9562) with microseconds in place of some random bits, higher than any before in this process."""
-    with _lock:
-        at = _last[0] = max(_last[0] + 1, now_us())
-    millis, rest = divmod(at, 1000)
-    noise = int.from_bytes(os.urandom(8), "big") & (1 << 62) - 1
-    return str(UUID(int=(millis & (1 << 48) - 1) << 80 | 0x7 << 76 | rest << 64 | 0b10 << 62 | noise))
 
 
 def _check(kind: str, key: Any, description: Any) -> None:
