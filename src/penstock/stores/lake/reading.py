@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ConfigurationError, DatasetNotFound
+from penstock.core.extras import require
 from penstock.stores.lake.delta import Table
 from penstock.stores.lake.failures import told
 from penstock.stores.lake.schemas import is_new
@@ -143,7 +144,18 @@ def dataset(table: Table) -> Any:
     if is_new(table.schema):
         raise DatasetNotFound(f"{table.path} has no columns yet: no row has landed in it.")
     with table.storage.failing(table.path):
-        return table.delta.to_pyarrow_dataset()
+        return table.delta.to_pyarrow_dataset(filesystem=_files_of(table))
+
+
+def _files_of(table: Table) -> Any:
+    """How Arrow reads the files of a folder by itself; with delta-rs's own way its threads call Python.
+
+    One that still reads ahead would bring the process down when Python ends. A bucket is read in delta-rs's way.
+    """
+    if table.storage.remote:
+        return None
+    fs = require("pyarrow.fs", "data")
+    return fs.SubTreeFileSystem(table.storage.uri(table.path), fs.LocalFileSystem())
 
 
 def count(table: Table) -> int | None:
