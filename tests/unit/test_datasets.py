@@ -252,6 +252,29 @@ def test_no_password_is_on_record(project: Path, journal: Journal) -> None:
         assert without_secrets(url) == plain
 
 
+def test_options_are_for_reading_too_and_secrets_of_them_on_no_record(project: Path, journal: Journal) -> None:
+    options = {"delimiter": ";", "storage.secret_access_key": "s3cret", "storage.endpoint": "http://127.0.0.1:1"}
+    orders = Dataset("orders", "orders.csv", options={"delimiter": ";"})
+    (project / "orders.csv").write_text("id;name\n1;a\n")
+    assert orders.read().to_pylist() == [{"id": 1, "name": "a"}]
+    orders.write([{"id": 2, "name": "b;c"}])
+    assert (project / "orders.csv").read_text() == '"id";"name"\n2;"b;c"\n'
+    assert orders.read().to_pylist() == [{"id": 2, "name": "b;c"}]
+    assert journal.datasets("orders")[0].spec["options"] == {"delimiter": ";"}
+    told = Dataset("other", "orders.csv", options=options).spec["options"]
+    assert told == {"delimiter": ";", "storage.endpoint": "http://127.0.0.1:1"}
+
+
+def test_what_is_read_is_the_version_on_record(project: Path, journal: Journal) -> None:
+    orders = Dataset("orders", "lake:raw/orders")
+    orders.write(ROWS)
+    orders.write(ROWS)
+    orders.read()
+    orders.read(version=orders.history()[1].version)
+    first, second = (int(event.data_version) for event in told(journal, DatasetRead))
+    assert first == second + 1 == int(orders.history(1)[0].version)
+
+
 def test_compact_and_vacuum(project: Path, journal: Journal) -> None:
     orders = Dataset("orders", "lake:raw/orders")
     for row in ROWS:

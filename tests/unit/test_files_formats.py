@@ -22,9 +22,10 @@ from penstock.connectors.files.delimited import Delimited, unlike
 from penstock.connectors.files.dialects import Dialect
 from penstock.connectors.files.json_array import Fault, JsonArray, Values
 from penstock.connectors.files.json_lines import JsonLines, fast
-from penstock.connectors.files.opening import Broken, Text, verify
+from penstock.connectors.files.opening import Text, verify
 from penstock.connectors.files.parquet import Parquet
 from penstock.connectors.files.reading import Job, Piece, Reader, Types
+from penstock.core.packed import Broken
 
 Row = dict[str, Any]
 

@@ -390,7 +390,7 @@ def _meant(journal: Journal, name: str) -> _Meant:
             f"It is not on record how {known.name} is read.",
             hint="give its address, such as lake:raw/orders, or declare it: Dataset(NAME, ADDRESS)",
         )
-    return _Meant(known.name, known, table_at(known.address))
+    return _Meant(known.name, known, table_at(known.address, known.spec.get("options")))
 
 
 command = typer.main.get_command(app)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from penstock.cli.bars import show_of
 from penstock.cli.console import answer_in_json, clean, counted, fitting, glyph, text, write, write_json
 from penstock.cli.help import JSON, QUIET, Command, Group, examples
-from penstock.cli.ingest_view import show_of
+from penstock.cli.ingest_view import facts_of
 from penstock.cli.session import executing
 from penstock.cli.signals import until_told
 from penstock.cli.units import duration, size
@@ -72,10 +73,16 @@ def run(
         out_of["follow"] = "true"
     into = TableSink(table_at(sink, to))
     with executing(), source_at(source, out_of) as reading, until_told() as stop:
-        show = show_of(clean(reading.place), clean(into.place), quiet or json)
+        arrow = (fitting(" → "), "bright_black")
+        show = show_of(clean(reading.place), arrow, clean(into.place), quiet=quiet or json)
+
+        def tell(progress: Progress) -> None:
+            if not progress.done:
+                show.tell(facts_of(progress), progress.fraction)
+
         show.start()
         try:
-            done = ingest(reading, into, name=name, restart=restart, stop=stop, on_progress=show.tell)
+            done = ingest(reading, into, name=name, restart=restart, stop=stop, on_progress=tell)
         finally:
             show.stop()
     if json:

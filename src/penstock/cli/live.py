@@ -10,6 +10,7 @@ import select
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,7 @@ class Region:
         self._file.close()
 
 
-class Live:
+class Live(ABC):
     """Draws something again and again, below all else that is written.
 
     Args:
@@ -167,9 +168,9 @@ class Live:
         self._thread = threading.Thread(target=self._keep_drawing, name="penstock-display", daemon=True)
         self._region: Region
 
+    @abstractmethod
     def drawn(self, columns: int, rows: int, moving: bool) -> Text | None:
         """What to draw into so much room; with `moving` false, what is to stay."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Begin to draw."""

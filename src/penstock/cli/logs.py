@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
+from penstock.cli.bars import show_of
 from penstock.cli.console import clean, counted, glyph, say, text, write, write_json
 from penstock.cli.help import JSON, QUIET, Command, Group, examples
-from penstock.cli.logs_view import show_of, write_report
+from penstock.cli.logs_view import facts_of, write_report
 from penstock.cli.signals import until_told
 from penstock.cli.units import size as size_told
 from penstock.core.errors import BadData, SinkUnavailable
@@ -58,11 +59,11 @@ def analyze(
     from penstock.processing.logs import LogAnalyzer
 
     analyzer = LogAnalyzer(format=format, pattern=pattern, time_format=time_format)
-    show = show_of(clean(", ".join(files)), quiet or json)
+    show = show_of(clean(", ".join(files)), quiet=quiet or json)
     with until_told() as stop:
         show.start()
         try:
-            report = analyzer.analyze(files, on_progress=show.tell, stop=stop)
+            report = analyzer.analyze(files, on_progress=lambda p: show.tell(facts_of(p), p.fraction), stop=stop)
         finally:
             show.stop()
     if html is not None:
@@ -126,10 +127,10 @@ def generate(
         malformed=malformed,
         timed=timed,
     )
-    show = show_of(clean(file), quiet or json)
+    show = show_of(clean(file), quiet=quiet or json)
     show.start()
     try:
-        told = make(file, traffic, on_progress=show.tell_lines)
+        told = make(file, traffic, on_progress=lambda n, all_: show.tell([counted(n, "line")], n / max(all_, 1)))
     except OSError as error:
         raise SinkUnavailable(f"{file} cannot be written: {error.strerror}.", hint="check the path") from None
     finally:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from penstock.cli.console import Column, clean, counted, fitting, glyph, say, text, width, write, write_table
-from penstock.cli.live import Live, can_be_drawn_on
+from penstock.cli.console import Column, clean, counted, fitting, glyph, text, width, write, write_table
 from penstock.cli.units import duration, lasting, size
 
 if TYPE_CHECKING:
     from penstock.processing.logs import LogReport, Progress, Top
 
-_TELL_SECONDS = 5.0
-_LONGEST_BAR = 40
 _MICROSECONDS = 1_000_000
 _MOST_ROWS = 10
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -25,81 +20,14 @@ _CLASS_COLOURS = {"2xx": "green", "3xx": "cyan", "4xx": "yellow", "5xx": "red"}
 _KIND_COLOURS = {"spike": "yellow", "drop": "magenta", "errors": "red", "scanner": "red"}
 
 
-def _facts(progress: Progress) -> list[str]:
+def facts_of(progress: Progress) -> list[str]:
+    """Lines, bytes, speed, and how long it will take."""
     facts = [counted(progress.lines, "line"), size(progress.bytes_read), f"{size(int(progress.rate))}/s"]
     if progress.malformed:
         facts.append(f"{progress.malformed:,} malformed")
     if progress.seconds_left is not None:
         facts.append(f"{lasting(int(progress.seconds_left * _MICROSECONDS))} left")
     return facts
-
-
-class Bar(Live):
-    """Draws how far it has come."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-        self._began = time.monotonic()
-        self._facts = ["reading"]
-        self._fraction: float | None = None
-
-    def tell(self, progress: Progress) -> None:
-        """A chunk has been read."""
-        self._facts, self._fraction = _facts(progress), progress.fraction
-
-    def tell_lines(self, written: int, total: int) -> None:
-        """Lines have been written."""
-        self._facts, self._fraction = [counted(written, "line")], written / max(total, 1)
-
-    def drawn(self, columns: int, rows: int, moving: bool) -> Any:
-        """The name; then the bar, and the facts."""
-        if not moving:
-            return None
-        head = text((fitting("● "), "cyan"), self._name)
-        line = text("  ")
-        if self._fraction is not None:
-            length = max(min(_LONGEST_BAR, columns - 60), 10)
-            full = int(length * self._fraction)
-            line.append_text(text((fitting("━" * full), "green"), (fitting("─" * (length - full)), "bright_black")))
-            line.append(f" {self._fraction:.0%}  ")
-        took = lasting(int((time.monotonic() - self._began) * _MICROSECONDS))
-        line.append(fitting(" · ").join([*self._facts, took]))
-        for each in (head, line):
-            each.truncate(columns, overflow="ellipsis")
-        return text(head, "\n", line)
-
-
-class Lines:
-    """Writes a line every few seconds to stderr."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._told_at = time.monotonic()
-
-    def start(self) -> None:
-        """Nothing to say yet."""
-
-    def tell(self, progress: Progress) -> None:
-        """A chunk has been read."""
-        self._say(_facts(progress))
-
-    def tell_lines(self, written: int, total: int) -> None:
-        """Lines have been written."""
-        self._say([f"{written:,} of {counted(total, 'line')}"])
-
-    def _say(self, facts: list[str]) -> None:
-        if not self._quiet and time.monotonic() - self._told_at >= _TELL_SECONDS:
-            self._told_at = time.monotonic()
-            say(f"{fitting('●')} {', '.join(facts)}")
-
-    def stop(self) -> None:
-        """Nothing more to say."""
-
-
-def show_of(name: str, quiet: bool) -> Bar | Lines:
-    """The show that fits where stdout goes."""
-    return Bar(name) if not quiet and sys.stdout.isatty() and can_be_drawn_on() else Lines(quiet)
 
 
 def sparkline(values: Sequence[float], columns: int) -> str:

@@ -13,7 +13,8 @@ FILES = "files"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL)
 _WITHOUT_TABLE = frozenset({"http", "https", FILES})
 _PASSWORD = re.compile(r"(//[^:/?#@]*):[^?#]*@")
-_SECRET_OPTION = re.compile(r"([?&][a-z_]*(?:password|secret|token|key)[a-z_]*=)[^&#]*", re.IGNORECASE)
+_SECRET = re.compile(r"passw(?:or)?d|secret|token|credential|(?:^|[._-])(?:api_?|access_?)?key(?!s)", re.IGNORECASE)
+_OPTION = re.compile(r"([?&])([^=&#]+)=[^&#]*")
 
 
 class Address(NamedTuple):
@@ -70,7 +71,16 @@ def parsed(text: str, options: Mapping[str, str] | None = None) -> Address:
 
 def without_secrets(url: str) -> str:
     """An address without its password, and without options that look like secrets."""
-    return _SECRET_OPTION.sub(r"\1", _PASSWORD.sub(r"\1@", url))
+
+    def without(found: re.Match[str]) -> str:
+        return f"{found[1]}{found[2]}=" if is_secret(found[2]) else found[0]
+
+    return _OPTION.sub(without, _PASSWORD.sub(r"\1@", url))
+
+
+def is_secret(option: str) -> bool:
+    """Whether an option is called like a secret."""
+    return _SECRET.search(option) is not None
 
 
 def several(text: str) -> list[str]:

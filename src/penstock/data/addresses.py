@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 else:
     from penstock.core.rows.arrow import pa
 
+_OF_WRITING = ("mode", "keys", "partition_by")
 Kind = Literal["sources", "sinks", "tables"]
 
 
@@ -101,14 +102,16 @@ class Plain(Table):
     def __init__(self, text: str, address: Address) -> None:
         self._text = text
         self._options = address.options
+        self._reading = {name: value for name, value in address.options.items() if name not in _OF_WRITING}
         self._address = address
 
     @property
     def place(self) -> Place:
         """See `Table.place`."""
         if self._address.scheme in _makers("sinks"):
-            return self.sink().place
-        with source_at(self._text) as source:
+            told = {name: value for name, value in self._options.items() if name in ("mode", "format")}
+            return sink_at(self._text, told).place
+        with source_at(self._text, self._reading) as source:
             return source.place
 
     @property
@@ -134,7 +137,7 @@ class Plain(Table):
         """See `Table.read`: it is read to its end, as what comes later may have other columns."""
         if where is not None or version is not None:
             raise self._cannot("is read as a whole: where= and version= are for tables of a lake or a warehouse")
-        with source_at(self._text) as source:
+        with source_at(self._text, self._reading) as source:
             parts = [part.rows for batch in source.batches(None) for part in batch.parts]
         if not parts:
             raise DatasetNotFound(f"There is nothing at {self.address}.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from penstock.core.addresses import is_secret
 from penstock.core.errors import ConfigurationError, DatasetNotFound
 from penstock.core.ports.data import Landed, Landing, Place, Table, Version
 from penstock.core.rows.types import types_of
@@ -36,10 +37,11 @@ class Dataset(NamedSink):
         description: for people who look at it.
         owner: who is asked about it.
         tags: for finding it.
-        options: more of the address, see `penstock ingest`.
+        options: more of the address, see `penstock ingest`. Those that are called like secrets are put on no record.
 
     Raises:
-        ConfigurationError: the name is empty, or a type is none.
+        ConfigurationError: the name is empty, or a table is given options that it has itself. Types and options that
+            cannot be are told when it is first used.
     """
 
     def __init__(
@@ -113,7 +115,7 @@ class Dataset(NamedSink):
             "description": self.description,
             "owner": self.owner,
             "tags": list(self.tags),
-            "options": self._options,
+            "options": {name: value for name, value in self._options.items() if not is_secret(name)},
         }
         return {name: value for name, value in said.items() if value}
 
@@ -130,9 +132,7 @@ class Dataset(NamedSink):
 
     def declare(self) -> None:
         """Put what is said of it on record, so that `penstock dataset` knows it; reading and writing does so too."""
-        journal = datasets.journal_of(True)
-        assert journal is not None
-        datasets.declare(journal, self.place, self.name, self.table.address, self.spec)
+        datasets.declare(datasets.journal_here(), self.place, self.name, self.table.address, self.spec)
 
     def exists(self) -> bool:
         """Whether there is a table."""
@@ -171,17 +171,15 @@ class Dataset(NamedSink):
             ConfigurationError: a column, a condition or a version that cannot be.
             SinkUnavailable: the store cannot be reached.
         """
-        wanted = None if version is None else str(version)
-        rows = self.table.read(columns, where, limit, wanted).read_all()
-        journal = datasets.journal_of(True)
-        assert journal is not None
+        wanted = self.table.version() if version is None else str(version)
+        rows = self.table.read(columns, where, limit, wanted or None).read_all()
         self.declare()
         datasets.read(
-            journal,
+            datasets.journal_here(),
             self.place,
             rows=rows.num_rows,
             columns=columns or (),
-            version=wanted or self.table.version(),
+            version=wanted,
             address=self.table.address,
         )
         return rows

@@ -69,7 +69,7 @@ class Recording:
         self._sink = sink
         self._pipe = pipe
         self._id = id
-        self._journal = datasets.journal_of(isinstance(sink, NamedSink))
+        self._journal = datasets.journal_here() if isinstance(sink, NamedSink) else datasets.journal_of_run()
         if self._journal is not None and isinstance(sink, NamedSink):
             sink.declare()
         self._begin()

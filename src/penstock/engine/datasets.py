@@ -39,19 +39,20 @@ class Written(NamedTuple):
     lineage: Mapping[str, Iterable[tuple[Place, str]]] = {}
 
 
-def journal_of(told: bool) -> Journal | None:
-    """The journal that readings and writings of this code are recorded in.
-
-    Args:
-        told: record them outside of runs as well.
-    """
+def journal_of_run() -> Journal | None:
+    """The journal of the run around; None outside of runs."""
     scope = current_scope.get()
     if scope is not None and not scope.foreign:
         live = scope.live
         journal: Any = live.engine.journal if hasattr(live, "engine") else _Elsewhere(live.ask)
         return journal  # type: ignore[no-any-return]
-    if not told:
-        return None
+    return None
+
+
+def journal_here() -> Journal:
+    """The journal of the run around, or of this project."""
+    if (journal := journal_of_run()) is not None:
+        return journal
     engine: Any = current_engine()
     return engine.journal  # type: ignore[no-any-return]
 
@@ -84,18 +85,13 @@ def wrote(journal: Journal, place: Place, what: Written) -> None:
     columns = dict(what.columns) if what.columns is not None else None
     if known is not None and known.columns == columns:
         columns = None
-    run, step = _here()
     counts = what.counts
     event = DatasetWritten(
-        at=now_us(),
-        place=str(place),
-        namespace=place.namespace,
-        path=place.name,
+        **_about(place),
+        **_here(),
         id=what.id,
         address=what.address or (known.address if known is not None else ""),
         data_version=what.version,
-        run=run,
-        step=step,
         read=counts.read,
         landed=counts.landed,
         superseded=counts.superseded,
@@ -121,17 +117,12 @@ def read(
     id: str = "",
 ) -> None:
     """Record that rows were read; see `DatasetRead`."""
-    run, step = _here()
     event = DatasetRead(
-        at=now_us(),
-        place=str(place),
-        namespace=place.namespace,
-        path=place.name,
+        **_about(place),
+        **_here(),
         id=id,
         address=address,
         data_version=version,
-        run=run,
-        step=step,
         rows=rows,
         columns=tuple(columns),
     )
@@ -146,17 +137,7 @@ def declare(journal: Journal, place: Place, name: str, address: str, spec: Mappi
     if here is not None and (here.name, here.address, here.spec) == (name, address, plain):
         return
     moved = next((one.place for one in known if one.place != str(place) and one.name == name), None)
-    event = DatasetDeclared(
-        at=now_us(),
-        place=str(place),
-        namespace=place.namespace,
-        path=place.name,
-        name=name,
-        address=address,
-        spec=plain,
-        moved=moved,
-    )
-    _append(journal, event)
+    _append(journal, DatasetDeclared(**_about(place), name=name, address=address, spec=plain, moved=moved))
 
 
 def forget(journal: Journal, dataset: StoredDataset) -> None:
@@ -176,12 +157,16 @@ def named(journal: Journal, called: str) -> StoredDataset:
     return next((one for one in found if one.name == called), found[0])
 
 
-def _here() -> tuple[str | None, str | None]:
+def _about(place: Place) -> dict[str, Any]:
+    return {"at": now_us(), "place": str(place), "namespace": place.namespace, "path": place.name}
+
+
+def _here() -> dict[str, Any]:
     """The run and the step that this code is part of."""
     scope = current_scope.get()
     if scope is None or scope.foreign or scope.live is None:
-        return None, None
-    return str(scope.live.id), scope.key
+        return {}
+    return {"run": str(scope.live.id), "step": scope.key}
 
 
 def _append(journal: Journal, event: Event) -> None:

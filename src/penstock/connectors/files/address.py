@@ -66,7 +66,7 @@ def sink_at(address: Address) -> FileExport:
     Raises:
         ConfigurationError: an option cannot be.
     """
-    options: dict[str, Any] = dict(address.taken("mode", "format", "compression"))
+    options: dict[str, Any] = dict(address.taken("mode", "format", "compression", "delimiter"))
     path = _path(address)
     if "://" in path:
         raise ConfigurationError(f"{path}: files are exported to a folder here.", hint="write to the lake instead")

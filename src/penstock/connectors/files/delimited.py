@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.files.dialects import Dialect, lines_in
-from penstock.connectors.files.opening import Broken, Compression, Text
+from penstock.connectors.files.opening import Text
 from penstock.connectors.files.reading import Job, Piece, Types, cut, typed
 from penstock.core.extras import require
+from penstock.core.packed import Broken, Compression
 from penstock.core.ports.data import Rejected
 
 if TYPE_CHECKING:

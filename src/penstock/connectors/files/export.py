@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from uuid import uuid4
 
 from penstock.connectors.files.ledger import Ledger, State, sync_folder
-from penstock.connectors.files.options import format_of, one_of, refuse
+from penstock.connectors.files.options import format_of, one_of, refuse, sign
 from penstock.connectors.files.progress import packed_types, unpacked_types
 from penstock.connectors.files.reading import cut
 from penstock.connectors.files.writing import ExportFormat, Packing, write
@@ -43,6 +43,7 @@ class FileExport(Sink):
             `append` adds a part for each batch.
         format: of the file or the parts; by default what the name says, and Parquet in a folder.
         compression: `gzip`, `zstd` or `none`, of text; by default what the name says.
+        delimiter: between the fields of CSV, one plain character; a comma by default.
 
     Raises:
         ConfigurationError: something of this cannot be.
@@ -55,6 +56,7 @@ class FileExport(Sink):
         mode: ExportMode = "replace",
         format: ExportFormat | None = None,
         compression: Packing | None = None,
+        delimiter: str | None = None,
     ) -> None:
         text = os.fspath(path)
         told = format_of(text) if mode == "replace" else "parquet"
@@ -63,9 +65,14 @@ class FileExport(Sink):
         found += [] if text else [("path", "is empty")]
         if mode == "replace" and text and format is None and told is None:
             found.append(("format", f"is not told by the name {os.path.basename(text)!r}"))
+        self.format: ExportFormat = format or told or "parquet"
+        self.delimiter = "," if delimiter is None else delimiter
+        if delimiter is not None and self.format != "csv":
+            found.append(("delimiter", "is of CSV files"))
+        elif not sign(self.delimiter) or self.delimiter == '"':
+            found.append(("delimiter", f"is one ASCII character, no quote and no line end, and not {delimiter!r}"))
         refuse("FileExport", found)
         self.path, self.mode = os.path.abspath(text), mode
-        self.format: ExportFormat = format or told or "parquet"
         self.packing: Packing = compression or _packing_of(text)
 
     def __repr__(self) -> str:
@@ -229,7 +236,8 @@ class _Exporting(Landing):
                 yield pa.ipc.open_file(file).read_all()
 
     def _write(self, made: str, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
-        return write(made, tables, schema, format=self._sink.format, packing=self._sink.packing)
+        how = self._sink
+        return write(made, tables, schema, format=how.format, packing=how.packing, delimiter=how.delimiter)
 
     def _rejected_name(self, state: State, number: int) -> str:
         return f"{self._ledger.key}-{state.generation:05}-{number:05}.ndjson"

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.connectors.files.json_lines import DECODER, Malformed, check_text, record_of, rows_of
-from penstock.connectors.files.opening import Broken, Compression, Text
+from penstock.connectors.files.opening import Text
 from penstock.connectors.files.reading import At, Job, Piece, cut
+from penstock.core.packed import Broken, Compression
 from penstock.core.ports.data import Rejected
 
 _SPACE = " \t\n\r"

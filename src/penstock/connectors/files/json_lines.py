@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from penstock.connectors.files.opening import Broken, Compression, Text
+from penstock.connectors.files.opening import Text
 from penstock.connectors.files.reading import Job, Piece, Types, cut
 from penstock.core.extras import require
+from penstock.core.packed import Broken, Compression
 from penstock.core.ports.data import Rejected
 from penstock.core.rows import conform, gather
 

@@ -11,10 +11,10 @@ from penstock.connectors.files.delimited import Delimited
 from penstock.connectors.files.dialects import Dialect
 from penstock.connectors.files.json_array import JsonArray
 from penstock.connectors.files.json_lines import JsonLines
-from penstock.connectors.files.opening import Broken, Compression
 from penstock.connectors.files.parquet import Parquet
 from penstock.connectors.files.reading import Reader
 from penstock.core.errors import ConfigurationError
+from penstock.core.packed import Broken, Compression
 
 if TYPE_CHECKING:
     pass
@@ -83,9 +83,9 @@ class Layout:
             *one_of("format", self.format, (None, *get_args(Format))),
             *one_of("compression", self.compression, (None, *get_args(Compression))),
         ]
-        if self.delimiter is not None and not _sign(self.delimiter):
+        if self.delimiter is not None and not sign(self.delimiter):
             found.append(("delimiter", f"is one ASCII character and no line end, and not {self.delimiter!r}"))
-        if self.quote and (not _sign(self.quote) or self.quote == self.delimiter):
+        if self.quote and (not sign(self.quote) or self.quote == self.delimiter):
             found.append(("quote", f"is one ASCII character, or empty, and not {self.quote!r}"))
         if len(set(self.names)) != len(self.names) or not all(self.names):
             found.append(("names", "are different from each other, and none is empty"))
@@ -124,7 +124,8 @@ def refuse(what: str, mistakes: list[tuple[str, str]]) -> None:
         raise ConfigurationError(f"{count} in {what}(...):\n{lines}")
 
 
-def _sign(text: str) -> bool:
+def sign(text: str) -> bool:
+    """Whether it is one character that can part or quote fields."""
     return len(text) == 1 and text.isascii() and text not in "\r\n\0"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.connectors.files.opening import Broken
 from penstock.connectors.files.reading import Job, Piece, cut
 from penstock.core.extras import require
+from penstock.core.packed import Broken
 from penstock.core.ports.data import Rejected
 from penstock.core.rows import conform
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from penstock.connectors.files.opening import Broken, Text, compression_of
+from penstock.connectors.files.opening import Text
 from penstock.connectors.files.storage import unreadable
+from penstock.core.packed import Broken, compression_of
 
 _HEAD = 1024
 

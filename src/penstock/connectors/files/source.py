@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.connectors.files.json_array import Fault
-from penstock.connectors.files.opening import Broken, Compression, verify
+from penstock.connectors.files.opening import verify
 from penstock.connectors.files.options import Changed, Format, Layout, OnBroken, Schema, one_of, refuse
 from penstock.connectors.files.packing import Packer
 from penstock.connectors.files.progress import Progress
@@ -19,6 +19,7 @@ from penstock.connectors.files.ready import Ready
 from penstock.connectors.files.scanning import Candidate, Scan
 from penstock.connectors.files.storage import Entry, Folder, Storage
 from penstock.core.errors import BadData, SourceChanged
+from penstock.core.packed import Broken, Compression
 from penstock.core.ports.data import Batch, Place, Position, Rejected, Size, Source
 from penstock.core.rows.types import types_of
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from penstock.connectors.files.json_lines import JsonLines
-from penstock.connectors.files.opening import Broken
 from penstock.connectors.files.options import Schema, format_of, one_of, refuse
 from penstock.connectors.files.progress import packed_types, unpacked_types
 from penstock.connectors.files.reading import Job, Types, cut
 from penstock.connectors.files.rotation import Family, Log, Spot
 from penstock.core.errors import BadData, SourceChanged
+from penstock.core.packed import Broken
 from penstock.core.ports.data import Batch, Part, Place, Position, Rejected, Size, Source
 from penstock.core.rows.types import types_of
 

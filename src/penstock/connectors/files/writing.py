@@ -21,7 +21,13 @@ Packing = Literal["gzip", "zstd", "none"]
 
 
 def write(
-    path: str, tables: Iterable[pa.Table], schema: pa.Schema, *, format: ExportFormat, packing: Packing = "none"
+    path: str,
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
+    *,
+    format: ExportFormat,
+    packing: Packing = "none",
+    delimiter: str = ",",
 ) -> int:
     """Write rows to a new file, and see that they are on the disk.
 
@@ -31,6 +37,7 @@ def write(
         schema: of all of them.
         format: of the file.
         packing: compression of a text format; Parquet has its own.
+        delimiter: between the fields of CSV.
 
     Returns:
         Its size in bytes.
@@ -42,8 +49,10 @@ def write(
             stream: Any = file
             if packing != "none":
                 stream = pa.CompressedOutputStream(pa.PythonFile(file, mode="w"), packing)
-            writer = _json if format in ("json", "ndjson") else _csv
-            writer(stream, tables, schema, format)
+            if format in ("json", "ndjson"):
+                _json(stream, tables, format)
+            else:
+                _csv(stream, tables, schema, "\t" if format == "tsv" else delimiter)
             if stream is not file:
                 stream.close()
         if not file.closed:
@@ -58,11 +67,11 @@ def _parquet(file: IO[bytes], tables: Iterable[pa.Table], schema: pa.Schema) -> 
             writer.write_table(table)
 
 
-def _csv(stream: Any, tables: Iterable[pa.Table], schema: pa.Schema, format: ExportFormat) -> None:
+def _csv(stream: Any, tables: Iterable[pa.Table], schema: pa.Schema, delimiter: str) -> None:
     """Text is quoted, so that a text that is empty is told from nothing."""
     csv = require("pyarrow.csv", "data")
     flat = pa.schema([pa.field(field.name, _flat(field.type)) for field in schema])
-    options = csv.WriteOptions(delimiter="\t" if format == "tsv" else ",")
+    options = csv.WriteOptions(delimiter=delimiter)
     with csv.CSVWriter(stream, flat, write_options=options) as writer:
         for table in tables:
             writer.write_table(pa.table([_as(table.column(f.name), f.type) for f in flat], flat))
@@ -89,7 +98,7 @@ def _base64(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode()
 
 
-def _json(stream: Any, tables: Iterable[pa.Table], schema: pa.Schema, format: ExportFormat) -> None:
+def _json(stream: Any, tables: Iterable[pa.Table], format: ExportFormat) -> None:
     """Moments as ISO 8601, decimals as text, bytes as Base64; what is no number in JSON is null."""
     encoder = msgspec.json.Encoder()
     array, first = format == "json", True

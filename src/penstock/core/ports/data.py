@@ -308,9 +308,9 @@ class Table(ABC):
     bare = False
 
     @property
-    @abstractmethod
     def place(self) -> Place:
         """Where it is."""
+        return self.sink().place
 
     @property
     @abstractmethod

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from penstock.core.packed import Broken
 from penstock.processing.logs.extras import Array, np
-from penstock.processing.logs.opening import Broken, Opened
+from penstock.processing.logs.opening import Opened
 
 PAD = 64
 """Bytes before and after the text of a block that may be read, and mean nothing."""
@@ -79,16 +80,12 @@ def blocks_of(file: Opened, size: int, buffers: Buffers, longest: int = LONGEST)
         buffers: where buffers come from; whoever is done with a block gives its buffer back.
         longest: bytes of a line that is still looked at.
     """
-    rest, cut, trouble = b"", list[bytes](), ""
+    rest, cut = b"", list[bytes]()
     while True:
         buffer = buffers.take(len(rest) + size)
         full = PAD + len(rest)
         buffer[PAD:full] = rest
-        ended = False
-        try:
-            ended, full = _filled(file, buffer, full, len(rest) + size)
-        except Broken as error:
-            ended, full, trouble = True, error.full, str(error)
+        ended, full, trouble = _filled(file, buffer, full, len(rest) + size)
         if ended and full > PAD and buffer[full - 1] != _LINE_END:
             buffer[full] = _LINE_END
             full += 1
@@ -107,19 +104,18 @@ def blocks_of(file: Opened, size: int, buffers: Buffers, longest: int = LONGEST)
             rest = _after_line(file)
 
 
-def _filled(file: Opened, buffer: bytearray, full: int, size: int) -> tuple[bool, int]:
-    """Read until there are so many bytes of text; whether the file ended, and where the text ends."""
+def _filled(file: Opened, buffer: bytearray, full: int, size: int) -> tuple[bool, int, str]:
+    """Read until there are so many bytes of text; whether the file ended, where the text ends, what broke it off."""
     with memoryview(buffer) as view:
         while full < PAD + size:
             try:
                 count = file.readinto(view[full : PAD + size])
             except Broken as error:
-                error.full = full
-                raise
+                return True, full, str(error)
             if not count:
-                return True, full
+                return True, full, ""
             full += count
-    return False, full
+    return False, full, ""
 
 
 def _after_line(file: Opened) -> bytes:

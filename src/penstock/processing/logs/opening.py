@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from penstock.core.errors import BadData, SourceUnavailable
-from penstock.processing.logs.extras import pa
+from penstock.core.packed import STEP, Broken, Readable, compression_of, unpacked
 
 STDIN = "-"
-_STEP = 256 << 10
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-
-
-class Broken(Exception):
-    """From here on nothing can be read.
-
-    Attributes:
-        full: where the text that was read before ends.
-    """
-
-    full = 0
 
 
 class Opened:
@@ -51,7 +38,8 @@ class Opened:
             self._head = self._first(4)
         except OSError as error:
             raise SourceUnavailable(f"{self.name} cannot be read: {error.strerror}.", hint="check the path") from None
-        self._unpacked = self._unpacking()
+        compression = compression_of(self._head)
+        self._unpacked: Readable | None = None if compression == "none" else unpacked(self, compression)
 
     def _first(self, size: int) -> bytes:
         found = b""
@@ -59,12 +47,7 @@ class Opened:
             found += more
         return found
 
-    def _unpacking(self) -> _Gzip | _Zstd | None:
-        if self._head.startswith(_GZIP):
-            return _Gzip(self)
-        return _Zstd(self) if self._head.startswith(_ZSTD) else None
-
-    def raw(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Bytes as they are in the file."""
         if self._head:
             found, self._head = self._head[:size], self._head[size:]
@@ -84,8 +67,8 @@ class Opened:
                 count: int = self._file.readinto(view)  # type: ignore[attr-defined]
                 self.position += count
                 return count
-            source = self.raw if self._unpacked is None else self._unpacked.read
-            found = source(len(view))
+            source = self if self._unpacked is None else self._unpacked
+            found = source.read(min(len(view), STEP))
         except OSError as error:
             raise Broken(f"it cannot be read any further: {error.strerror or error}") from None
         view[: len(found)] = found
@@ -94,67 +77,6 @@ class Opened:
     def close(self) -> None:
         """Let go of it."""
         self._file.close()
-
-
-class _Gzip:
-    """One gzip stream after another."""
-
-    def __init__(self, file: Opened) -> None:
-        self._file = file
-        self._waiting = b""
-        self._stream: zlib._Decompress | None = None
-        self._begun = False
-
-    def read(self, size: int) -> bytes:
-        while True:
-            self._waiting = self._waiting or self._file.raw(_STEP)
-            if self._stream is None:
-                if self._begun:  # some writers pad with zeros
-                    self._waiting = self._waiting.lstrip(b"\0") or self._file.raw(_STEP).lstrip(b"\0")
-                if not self._waiting:
-                    return b""
-                self._stream, self._begun = zlib.decompressobj(wbits=31), True
-            ended = not self._waiting
-            try:
-                found = self._stream.decompress(self._waiting, size)
-            except zlib.error as error:
-                raise Broken(f"the gzip stream is damaged ({error})") from None
-            self._waiting = self._stream.unconsumed_tail or self._stream.unused_data
-            if self._stream.eof:
-                self._stream = None
-            elif ended and not found:
-                raise Broken("the gzip stream ends in the middle: the file is not complete")
-            if found:
-                return found
-
-
-class _Lent:
-    """A file as Arrow wants it."""
-
-    closed = False
-
-    def __init__(self, file: Opened) -> None:
-        self._file = file
-
-    def read(self, size: int) -> bytes:
-        return self._file.raw(size)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class _Zstd:
-    def __init__(self, file: Opened) -> None:
-        self._stream = pa.CompressedInputStream(pa.PythonFile(_Lent(file), mode="r"), "zstd")
-
-    def read(self, size: int) -> bytes:
-        try:
-            found: bytes = self._stream.read(min(size, _STEP))
-        except (OSError, pa.ArrowException) as error:
-            whole = "Truncated" not in str(error)
-            told = "is damaged" if whole else "ends in the middle: the file is not complete"
-            raise Broken(f"the zstd stream {told}") from None
-        return found
 
 
 def files_of(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:

@@ -33,7 +33,7 @@ def tell(warehouse: Warehouse, model: Model, made: Made, made_for: str | None) -
     scope = current_scope.get()
     if scope is None or getattr(scope.live, "engine", None) is None:  # a process of a task runner has no journal
         return
-    journal = datasets.journal_of(False)
+    journal = datasets.journal_of_run()
     if journal is None:
         return
     lineage = lineage_in(warehouse, model, made.query)

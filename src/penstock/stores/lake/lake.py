@@ -188,6 +188,10 @@ class Lake:
         """The columns of a table."""
         return Table.get(self._storage, name).schema
 
+    def version(self, name: str) -> int:
+        """The latest version of a table."""
+        return Table.get(self._storage, name).version
+
     def count(self, name: str) -> int | None:
         """How many rows a table has, as its log tells; None where the log does not tell it of every file."""
         return reading.count(Table.get(self._storage, name))

@@ -148,14 +148,25 @@ def dataset(table: Table) -> Any:
 
 
 def _files_of(table: Table) -> Any:
-    """How Arrow reads the files of a folder by itself; with delta-rs's own way its threads call Python.
+    """How Arrow reads the files by itself.
 
-    One that still reads ahead would bring the process down when Python ends. A bucket is read in delta-rs's way.
+    In delta-rs's own way its threads call Python, and one that still reads ahead brings the process down when Python
+    ends.
     """
-    if table.storage.remote:
-        return None
-    fs = require("pyarrow.fs", "data")
-    return fs.SubTreeFileSystem(table.storage.uri(table.path), fs.LocalFileSystem())
+    fs, storage = require("pyarrow.fs", "data"), table.storage
+    if not storage.remote:
+        return fs.SubTreeFileSystem(storage.uri(table.path), fs.LocalFileSystem())
+    told, seconds = storage.access.options(), storage.access.timeout_seconds
+    bucket = fs.S3FileSystem(
+        access_key=told.get("aws_access_key_id"),
+        secret_key=told.get("aws_secret_access_key"),
+        session_token=told.get("aws_session_token"),
+        region=told.get("aws_region"),
+        endpoint_override=told.get("aws_endpoint"),
+        connect_timeout=min(seconds, 5.0),
+        request_timeout=seconds,
+    )
+    return fs.SubTreeFileSystem(storage.uri(table.path).removeprefix("s3://"), bucket)
 
 
 def count(table: Table) -> int | None:

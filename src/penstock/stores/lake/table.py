@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
-from penstock.core.ports.data import Place, Sink, Table, Version
+from penstock.core.ports.data import Sink, Table, Version
 from penstock.core.rows import first_rows
 from penstock.stores.lake.lake import Lake
 
@@ -58,11 +58,6 @@ class LakeTable(Table):
         self._sink = lake.table(name, **options)
 
     @property
-    def place(self) -> Place:
-        """See `Table.place`."""
-        return self._sink.place
-
-    @property
     def address(self) -> str:
         """See `Table.address`."""
         return f"lake:{self._lake.root}#{self._name}"
@@ -92,7 +87,7 @@ class LakeTable(Table):
 
     def version(self) -> str:
         """See `Table.version`."""
-        return self.history(1)[0].version
+        return str(self._lake.version(self._name))
 
     def history(self, limit: int | None = None) -> list[Version]:
         """See `Table.history`."""

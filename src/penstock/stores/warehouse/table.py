@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError, DatasetNotFound
-from penstock.core.ports.data import Place, Sink, Table
+from penstock.core.ports.data import Sink, Table
 from penstock.stores.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -55,11 +55,6 @@ class WarehouseTable(Table):
         self._sink = warehouse.table(name, **options)
 
     @property
-    def place(self) -> Place:
-        """See `Table.place`."""
-        return self._sink.place
-
-    @property
     def address(self) -> str:
         """See `Table.address`."""
         return f"{self._warehouse.address}#{self._name}"
@@ -82,34 +77,18 @@ class WarehouseTable(Table):
         """See `Table.read`."""
         if version is not None:
             raise self._cannot("keeps no versions")
-        schema = self.schema()
-        wanted = list(schema.names if columns is None else columns)
-        if unknown := [name for name in wanted if name not in schema.names]:
-            raise ConfigurationError(
-                f"{self.address} has no column {', '.join(map(repr, unknown))}.",
-                hint=f"it has {', '.join(map(repr, schema.names))}",
-            )
-        sql = f"SELECT {', '.join(map(self._warehouse.sql_column, wanted))} FROM {self._warehouse.sql_name(self._name)}"
-        if where is not None:
-            sql += f" WHERE {where}"
-        if limit is not None:
-            sql += f" LIMIT {int(limit)}"
-        return _reader(self._warehouse.stream(sql))
+        return _reader(self._warehouse.rows(self._name, columns, where, limit))
 
     def count(self) -> int | None:
         """See `Table.count`."""
-        self.schema()
-        found = self._warehouse.read(f"SELECT count(*) AS n FROM {self._warehouse.sql_name(self._name)}")
-        return int(found.column("n")[0].as_py())
+        return self._warehouse.count(self._name)
 
     def rejected(self) -> pa.RecordBatchReader:
         """See `Table.rejected`."""
-        beside = self._warehouse.rejected_name(self._name)
         try:
-            self._warehouse.schema(beside)
+            return _reader(self._warehouse.rows(self._warehouse.rejected_name(self._name)))
         except DatasetNotFound:
             return pa.RecordBatchReader.from_batches(pa.schema([]), [])
-        return _reader(self._warehouse.stream(f"SELECT * FROM {self._warehouse.sql_name(beside)}"))
 
     def close(self) -> None:
         """See `Table.close`."""

@@ -16,6 +16,7 @@ from penstock.core.errors import ConfigurationError, DatasetNotFound, SchemaRefu
 from penstock.core.ports.data import Place, Sink
 from penstock.core.sqltext import quoted
 from penstock.stores.warehouse import quarantine
+from penstock.stores.warehouse.columns import Column
 from penstock.stores.warehouse.database import Conflict, RowsRefused, Session
 from penstock.stores.warehouse.events import Events
 from penstock.stores.warehouse.evolution import Schema
@@ -151,21 +152,55 @@ class Warehouse:
         Raises:
             DatasetNotFound: there is no such table.
         """
-        table = self._name(name)
         with self._asked() as session:
-            columns = session.columns(table)
-        if not columns:
-            raise DatasetNotFound(f"There is no table {table} in {self.place}.")
+            columns = self._columns(session, self._name(name))
         return pa.schema([pa.field(column.name, column.kind, column.nullable) for column in columns])
 
-    def sql_name(self, name: TableName) -> str:
-        """A table's name, quoted, for a statement."""
-        found = self._name(name)
-        return self._database.named(found.schema, found.table)
+    def rows(
+        self, name: TableName, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a table, batch by batch: at least one of them, which may be empty.
 
-    def sql_column(self, name: str) -> str:
-        """A column's name, quoted, for a statement."""
-        return self._database.named(name)
+        Args:
+            name: of the table.
+            columns: these only.
+            where: rows for which this SQL condition holds.
+            limit: at most so many.
+
+        Raises:
+            DatasetNotFound: there is no such table.
+            ConfigurationError: it has no such column.
+        """
+        table, named = self._name(name), self._database.named
+        with self._asked() as session:
+            there = [column.name for column in self._columns(session, table)]
+            wanted = there if columns is None else list(columns)
+            if unknown := [column for column in wanted if column not in there]:
+                raise ConfigurationError(
+                    f"{table} has no column {', '.join(map(repr, unknown))}.",
+                    hint=f"it has {', '.join(map(repr, there))}",
+                )
+            sql = f"SELECT {', '.join(map(named, wanted))} FROM {named(table.schema, table.table)}"
+            sql += f" WHERE {where}" if where is not None else ""
+            sql += f" LIMIT {int(limit)}" if limit is not None else ""
+            yield from session.read(sql, (), _BATCH_ROWS)
+
+    def count(self, name: TableName) -> int:
+        """How many rows a table has.
+
+        Raises:
+            DatasetNotFound: there is no such table.
+        """
+        table = self._name(name)
+        with self._asked() as session:
+            self._columns(session, table)
+            sql = f"SELECT count(*) FROM {self._database.named(table.schema, table.table)}"
+            return int(next(iter(session.read(sql, (), 1))).column(0)[0].as_py())
+
+    def _columns(self, session: Session, table: Name) -> list[Column]:
+        if columns := session.columns(table):
+            return columns
+        raise DatasetNotFound(f"There is no table {table} in {self.place}.")
 
     def rejected_name(self, name: TableName) -> TableName:
         """The table beside this one that has the records which could not land."""
