@@ -354,6 +354,13 @@ def test_how_far_behind_it_is_can_be_asked(url: str, orders: Run) -> None:
         assert source.lag().seconds == 0
 
 
+def test_a_slot_that_holds_the_log_back_is_warned_of(url: str, orders: Run, caplog: pytest.LogCaptureFixture) -> None:
+    replica = Replica()
+    with changes(url, warn_bytes=1) as source:
+        replica.follow(source)
+    assert any("keeps" in text and "of its log for the slot" in text for text in caplog.messages)
+
+
 def test_a_reader_that_was_cut_off_connects_again(url: str, orders: Run) -> None:
     replica = Replica()
     stop = threading.Event()

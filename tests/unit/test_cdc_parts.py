@@ -17,6 +17,7 @@ from penstock.connectors.cdc.decoding import Decoder
 from penstock.connectors.cdc.options import default_slot
 from penstock.connectors.cdc.position import Copying, Where, parsed, shown
 from penstock.connectors.cdc.relations import Announced, Table
+from penstock.connectors.cdc.slots import Lag, Watch
 from penstock.connectors.cdc.source import PostgresChanges
 from penstock.connectors.postgres.types import Types
 from penstock.core.errors import BadData, ConfigurationError
@@ -183,3 +184,26 @@ def test_what_a_relation_message_says() -> None:
     announced = Announced.of(bytes(server.messages[25:]))
     assert (announced.oid, announced.title, announced.identity) == (7, "public.things", "d")
     assert (announced.columns[0], announced.flagged) == (("id", 25, -1), ("id",))
+
+
+def test_a_slot_that_holds_much_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    watch = Watch(1_000_000)
+    assert watch.due
+    told = []
+    for held, status in (
+        (999_999, "reserved"),
+        (1_000_000, "reserved"),
+        (1_999_999, "extended"),
+        (2_000_000, "extended"),
+        (3_000_000, "unreserved"),
+        (3_500_000, "unreserved"),
+        (10, "reserved"),
+        (1_500_000, "reserved"),
+    ):
+        caplog.clear()
+        watch.look("mine", Lag(bytes=0, held=held, status=status))
+        told.append(" ".join(caplog.messages))
+    assert not watch.due
+    assert [bool(text) for text in told] == [False, True, False, True, True, False, False, True]
+    assert "2 MB of its log for the slot mine: this pipe is slower" in told[3]
+    assert "about to remove it" in told[4]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -16,8 +18,14 @@ from penstock.core.ports.data import Batch, Counts, Part
 from penstock.stores.warehouse import Warehouse
 
 HOLD = """
-import sys, duckdb
-connection = duckdb.connect(sys.argv[1])
+import sys, time, duckdb
+while True:
+    try:
+        connection = duckdb.connect(sys.argv[1])
+        break
+    except duckdb.IOException as error:
+        assert "Could not set lock" in str(error)
+        time.sleep(0.01)
 print("there", flush=True)
 sys.stdin.read()
 connection.close()
@@ -67,13 +75,55 @@ def test_a_file_that_another_process_has_is_waited_for_and_then_said_to_be_in_us
         assert again.land(batch(1)).counts == Counts(1, 1)
 
 
-def test_a_file_is_let_go_of_between_two_commits(tmp_path: Path) -> None:
+def opened(path: Path) -> bool:
+    """Whether this process has a file open."""
+    held = Path("/proc/self/fd")
+    if not held.exists():
+        pytest.skip("the files a process has open are told by Linux")
+    return any(os.path.realpath(link) == os.path.realpath(path) for link in held.iterdir())
+
+
+def test_a_file_is_let_go_of_when_no_commit_follows(tmp_path: Path) -> None:
     path = tmp_path / "shop.duckdb"
     with Warehouse(path).table("raw_data.rows").open("pipe") as landing:
         landing.land(batch(1))
         with program(HOLD, str(path)) as process:
             process.communicate()
         landing.land(batch(2))
+        landing.land(batch(3))
+    with duckdb.connect(path, read_only=True) as other:
+        assert other.execute("SELECT sum(id) FROM raw_data.rows").fetchall() == [(6,)]
+
+
+def test_a_file_stays_open_between_commits_and_not_behind_them(tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    with Warehouse(path).table("raw_data.rows").open("pipe") as landing:
+        landing.land(batch(1))
+        assert opened(path)
+    assert not opened(path)
+    Warehouse(path).count("raw_data.rows")
+    assert not opened(path)
+
+
+def test_a_file_that_another_has_replaced_is_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    with Warehouse(path).table("raw_data.rows").open("pipe") as landing:
+        landing.land(batch(1))
+        path.unlink()
+        with pytest.raises(PipeTakenOver):
+            landing.land(batch(2))
+
+
+def test_a_child_finds_the_file_closed(tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    with Warehouse(path).table("raw_data.rows").open("pipe") as landing:
+        landing.land(batch(1))
+        child = os.fork()
+        if not child:
+            os._exit(3 if opened(path) else 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        landing.land(batch(2))
+        assert opened(path)
 
 
 def test_processes_that_write_at_the_same_time_take_turns(tmp_path: Path) -> None:

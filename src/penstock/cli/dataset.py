@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from penstock.cli.console import (
-    Column,
-    Parts,
-    clean,
-    counted,
-    fitting,
-    text,
-    write,
-    write_json,
-    write_parts,
-    write_table,
+from penstock.cli.console import clean, counted, fitting, text, write, write_json, write_parts
+from penstock.cli.dataset_view import (
+    record,
+    version_record,
+    write_dataset,
+    write_datasets,
+    write_events,
+    write_versions,
 )
 from penstock.cli.frames import records, write_frame
 from penstock.cli.help import JSON, Command, Group, examples
-from penstock.cli.session import executing, reading, short
-from penstock.cli.units import age, iso
+from penstock.cli.session import executing, reading
+from penstock.cli.units import iso
 from penstock.core.calendar.moments import as_seconds
 from penstock.core.datasets import KIND, DatasetRead, DatasetWritten, StoredDataset
 from penstock.core.errors import ConfigurationError, DatasetNotFound, PenstockError
-from penstock.core.events import now_us
 from penstock.core.plans import stream_of
 from penstock.core.ports import Journal
 from penstock.core.ports.data import Table, Version
@@ -35,7 +31,6 @@ from penstock.data.addresses import table_at
 from penstock.engine import datasets
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
-_DIM = "bright_black"
 
 
 def complete_dataset(incomplete: str) -> list[str]:
@@ -74,49 +69,11 @@ def list_datasets(
         known = penstock.journal.datasets()
     found = [one for one in known if every or one.declared or one.written_at is not None]
     if json:
-        write_json({"datasets": [_record(one) for one in found]})
+        write_json({"datasets": [record(one) for one in found]})
     elif not found:
         write(text("There are no datasets yet. Write one: ", ("penstock ingest SOURCE SINK", "cyan")))
     else:
-        now = now_us()
-        columns = [
-            Column("dataset", least=12),
-            Column("place", least=12, leaves=3),
-            Column("version", right=True, leaves=2),
-            Column("landed", right=True),
-            Column("rejected", right=True, leaves=1),
-            Column("written"),
-        ]
-        write_table(columns, [_row(one, now) for one in found])
-
-
-def _row(one: StoredDataset, now: int) -> list[Any]:
-    return [
-        text((clean(one.name), "bold")),
-        text((clean(one.place) if one.declared else "", _DIM)),
-        clean(one.version),
-        "" if one.landed is None else f"{one.landed:,}",
-        text((f"{one.rejected:,}", "yellow")) if one.rejected else "",
-        text(("never", _DIM)) if one.written_at is None else age(one.written_at, now),
-    ]
-
-
-def _record(one: StoredDataset) -> dict[str, Any]:
-    moments = {name: iso(at) if (at := getattr(one, name)) is not None else None for name in ("written_at", "read_at")}
-    return {
-        "name": one.name,
-        "namespace": one.namespace,
-        "path": one.path,
-        "address": one.address or None,
-        "spec": one.spec,
-        "columns": one.columns,
-        "version": one.version or None,
-        "landed": one.landed,
-        "rejected": one.rejected,
-        "written_by": one.written_by,
-        "read_by": one.read_by,
-        **moments,
-    }
+        write_datasets(found)
 
 
 @app.command(cls=Command, epilog=examples("penstock dataset show orders", "penstock dataset show lake:raw/orders"))
@@ -128,37 +85,10 @@ def show(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> Non
         rows = table.count()
     columns = [{"name": field.name, "type": str(field.type)} for field in schema]
     if json:
-        record = _record(known) if known is not None else {"name": name, "address": table.address}
-        write_json({"dataset": {**record, "rows": rows, "columns": columns}})
+        told = record(known) if known is not None else {"name": name, "address": table.address}
+        write_json({"dataset": {**told, "rows": rows, "columns": columns}})
         return
-    now = now_us()
-    told = "" if rows is None else f"  {counted(rows, 'row')}"
-    lines: list[Parts] = [[(clean(name), "bold"), (told, "")]]
-    facts: dict[str, str] = {"place": str(table.place)}
-    if known is not None:
-        facts |= {str(key): _said(value) for key, value in known.spec.items() if key not in ("columns", "options")}
-        facts |= {"version": known.version}
-        facts |= {
-            "written": _who(known.written_at, known.written_by, now),
-            "read": _who(known.read_at, known.read_by, now),
-        }
-    widest = max(map(len, facts))
-    lines += [[(f"  {key.ljust(widest)}  ", _DIM), (clean(value), "")] for key, value in facts.items() if value]
-    write_parts(lines)
-    write()
-    write_table(
-        [Column("column", least=12), Column("type")], [[clean(one["name"]), one["type"]] for one in columns], indent=2
-    )
-
-
-def _said(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _who(at: int | None, run: str | None, now: int) -> str:
-    if at is None:
-        return ""
-    return f"{age(at, now)}, by the run {short(run)}" if run is not None else age(at, now)
+    write_dataset(name, known, str(table.place), columns, rows)
 
 
 @app.command(
@@ -222,42 +152,15 @@ def history(
             versions = None
         events = _events(penstock.journal, known, limit) if known is not None else []
     if json:
-        write_json({"versions": None if versions is None else list(map(_version, versions)), "events": events})
+        write_json({"versions": None if versions is None else list(map(version_record, versions)), "events": events})
         return
     if versions is not None:
-        _write_versions(versions)
+        write_versions(versions)
     if events and versions is not None:
         write()
-    _write_events(events)
+    write_events(events)
     if not events and not versions:
         write("Nothing is known of it.")
-
-
-def _version(one: Version) -> dict[str, Any]:
-    told = {"version": one.version, "at": one.at.isoformat(), "operation": one.operation, "rows": one.rows}
-    return {**told, "pipe": one.pipe or None}
-
-
-def _write_versions(versions: list[Version]) -> None:
-    now = datetime.now(UTC)
-    columns = [
-        Column("version", right=True),
-        Column("committed"),
-        Column("operation"),
-        Column("rows", right=True, leaves=1),
-        Column("pipe", least=12, leaves=2),
-    ]
-    rows = [
-        [one.version, _ago(one.at, now), one.operation, "" if one.rows is None else f"{one.rows:,}", clean(one.pipe)]
-        for one in versions
-    ]
-    write_table(columns, rows)
-
-
-def _ago(at: datetime, now: datetime) -> str:
-    microsecond = timedelta(microseconds=1)
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return age((at - epoch) // microsecond, (now - epoch) // microsecond)
 
 
 def _events(journal: Journal, known: StoredDataset, limit: int) -> list[dict[str, Any]]:
@@ -276,25 +179,6 @@ def _events(journal: Journal, known: StoredDataset, limit: int) -> list[dict[str
             continue
         found.append({"at": iso(event.at), "at_us": event.at, "run": event.run, "step": event.step, **facts})
     return found[::-1]
-
-
-def _write_events(events: list[dict[str, Any]]) -> None:
-    if not events:
-        return
-    now = now_us()
-    columns = [
-        Column("on record"),
-        Column(""),
-        Column("rows", right=True),
-        Column("run"),
-        Column("step", least=8, leaves=1),
-    ]
-    rows = []
-    for one in events:
-        number = one.get("landed", one.get("rows"))
-        who = [short(one["run"]) if one["run"] else "", clean(one["step"] or "")]
-        rows.append([age(one["at_us"], now), one["what"], "" if number is None else f"{number:,}", *who])
-    write_table(columns, rows)
 
 
 @app.command(

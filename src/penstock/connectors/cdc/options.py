@@ -40,6 +40,7 @@ class Options:
     whole_bytes: int
     outage_seconds: float
     copy_seconds: float
+    warn_bytes: int
 
     def check(self) -> None:
         """See that they can be.
@@ -77,7 +78,8 @@ class Options:
                 yield "types", f'{column!r} is no column of the tables; write {{"schema.table.column": "text"}}'
         if self.when_lost not in ("refuse", "copy"):
             yield "when_lost", f"{self.when_lost!r} is neither refuse nor copy"
-        for option in ("batch_rows", "batch_bytes", "whole_rows", "whole_bytes", "outage_seconds", "copy_seconds"):
+        counts = ("batch_rows", "batch_bytes", "whole_rows", "whole_bytes", "warn_bytes")
+        for option in (*counts, "outage_seconds", "copy_seconds"):
             if getattr(self, option) <= 0:
                 yield option, "must be greater than 0"
         if self.batch_seconds < 0:

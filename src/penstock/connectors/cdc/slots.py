@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 else:
     psycopg = require("psycopg", "postgres")
 
+LOOK_SECONDS = 60.0
+_log = logging.getLogger("penstock.cdc")
 _STATE = """
 SELECT plugin::text, database::text, active_pid, wal_status::text, confirmed_flush_lsn::text, restart_lsn::text,
        current_database()::text, (pg_current_wal_lsn() - coalesce(confirmed_flush_lsn, '0/0'))::int8,
@@ -47,6 +51,38 @@ class Lag:
     held: int
     status: str
     seconds: float | None = None
+
+
+class Watch:
+    """Warns of a slot for which the server keeps more and more of its log.
+
+    Args:
+        bytes: so many are too many; after a warning, twice as many as there were.
+    """
+
+    def __init__(self, bytes: int) -> None:
+        self._bytes = self._next = bytes
+        self._status = "reserved"
+        self._looked = -LOOK_SECONDS
+
+    @property
+    def due(self) -> bool:
+        """It is time to look again."""
+        return time.monotonic() - self._looked >= LOOK_SECONDS
+
+    def look(self, slot: str, lag: Lag) -> None:
+        """Take note of how much there is."""
+        self._looked = time.monotonic()
+        told = f"the server keeps {lag.held / 1e6:,.0f} MB of its log for the slot {slot}"
+        if lag.status == "unreserved" != self._status:
+            _log.warning("%s, and is about to remove it: max_slot_wal_keep_size is too small for this pipe", told)
+        elif lag.held >= self._next:
+            _log.warning("%s: this pipe is slower than the changes, or a transaction has been open for long", told)
+        if lag.held >= self._next:
+            self._next = 2 * lag.held
+        elif lag.held < self._bytes:
+            self._next = self._bytes
+        self._status = lag.status
 
 
 class Slot:

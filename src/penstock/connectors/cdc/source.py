@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from penstock.connectors.cdc.database import Database
@@ -14,7 +15,7 @@ from penstock.connectors.cdc.decoding import prefix_of
 from penstock.connectors.cdc.options import Options, WhenLost, default_slot, titled
 from penstock.connectors.cdc.position import Where, parsed
 from penstock.connectors.cdc.reading import Reading
-from penstock.connectors.cdc.slots import Lag
+from penstock.connectors.cdc.slots import Lag, Watch
 from penstock.connectors.cdc.stream import Link, Stream
 from penstock.connectors.postgres.link import Address, qualified
 from penstock.core.errors import ConfigurationError, PenstockError, SourceChanged
@@ -60,6 +61,8 @@ class PostgresChanges(Source):
         whole_bytes: so is one of more bytes.
         outage_seconds: how long the server may be away before this gives up.
         copy_seconds: how long one snapshot is used for copying before another one is taken.
+        warn_bytes: log that the server may keep for the slot before a warning is logged; another one comes when it has
+            doubled, and when the server is about to remove it.
 
     Raises:
         ConfigurationError: some of this cannot be; every mistake is told.
@@ -87,6 +90,7 @@ class PostgresChanges(Source):
         whole_bytes: int = 100_000_000,
         outage_seconds: float = 60.0,
         copy_seconds: float = 1800.0,
+        warn_bytes: int = 1_000_000_000,
     ) -> None:
         self._address = Address(url)
         self._options = Options(
@@ -108,6 +112,7 @@ class PostgresChanges(Source):
             whole_bytes=whole_bytes,
             outage_seconds=outage_seconds,
             copy_seconds=copy_seconds,
+            warn_bytes=warn_bytes,
         )
         self._options.check()
         self._database = Database(self._address, self._options)
@@ -115,6 +120,7 @@ class PostgresChanges(Source):
         self._stream: Stream | None = None
         self._landed: int | None = None
         self._waiting: deque[tuple[int, float]] | None = None
+        self._watch = Watch(self._options.warn_bytes)
 
     def __repr__(self) -> str:
         return f"PostgresChanges({str(self._address)!r}, {list(self._options.tables)!r}, slot={self._options.slot!r})"
@@ -151,6 +157,9 @@ class PostgresChanges(Source):
             if reading.oldest is not None and batch.read:
                 with self._lock:
                     self._waiting.append((reading.where.order, reading.oldest))
+            if self._watch.due:
+                with suppress(PenstockError):  # it is the reading itself that tells what is wrong with the server
+                    self._watch.look(self._options.slot, self.lag())
             yield batch
 
     def _begin(self, position: Position | None) -> tuple[Where, int | None]:

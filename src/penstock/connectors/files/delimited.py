@@ -299,8 +299,10 @@ class _Reading:
             return None
         self._types.learn_texts(pa.concat_tables([part.rows for part in parts]), self._how.nulls)
         done = []
+        quote = self._how.dialect.quote.encode()
         for part in parts:
-            rows, misfits = typed(part.rows, self._types.known, self._how.nulls)
+            quoted = bool(quote) and quote in part.text  # the others are null already
+            rows, misfits = typed(part.rows, self._types.known, self._how.nulls if quoted else ())
             done.append(rows)
             if misfits:
                 rejected.extend(self._misfits(part, misfits))

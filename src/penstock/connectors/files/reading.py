@@ -116,7 +116,7 @@ def typed(rows: pa.Table, types: Mapping[str, pa.DataType], nulls: Sequence[str]
     fields, columns = [], []
     for name, values in zip(rows.schema.names, rows.columns, strict=True):
         kind = types.get(name, pa.string())
-        if kind != pa.string():
+        if nulls and kind != pa.string():
             values = _without_nulls(values, nulls)
         fields.append(pa.field(name, kind))
         columns.append(values)

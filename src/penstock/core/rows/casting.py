@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -202,11 +203,14 @@ def _finite(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _moments(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Text with and without a zone; without one it is UTC."""
+    within = pa.timestamp(kind.unit, "UTC")
+    for other in (pa.timestamp(kind.unit), within):  # all of them without one, or all of them with one: as mostly
+        with suppress(pa.ArrowInvalid):
+            return values.cast(other).cast(within).cast(kind)
     zoned = pc.match_substring_regex(values, _WITH_ZONE)
-    within = pa.timestamp(kind.unit, kind.tz or "UTC")
     with_zone = pc.if_else(zoned, values, None).cast(within)
     without = pc.if_else(zoned, None, values).cast(pa.timestamp(kind.unit)).cast(within)
-    return pc.coalesce(with_zone, without).cast(kind if kind.tz else pa.timestamp(kind.unit, "UTC")).cast(kind)
+    return pc.coalesce(with_zone, without).cast(kind)
 
 
 def _times(values: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import PipeTakenOver
@@ -142,6 +142,10 @@ class Database(ABC):
         Raises:
             SinkUnavailable: not within the time allowed.
         """
+
+    def held(self) -> AbstractContextManager[None]:
+        """Sessions follow each other meanwhile: what is costly to open may stay open between them."""
+        return nullcontext()
 
     @abstractmethod
     def close(self) -> None:

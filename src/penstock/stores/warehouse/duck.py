@@ -1,32 +1,19 @@
-"""DuckDB: a file, which one process may have open at a time.
-
-Penstock has it open only while it commits or reads, so that several processes can take turns. Whoever wants it next
-stands in a queue (a file beside the database); without one, a process that commits batch after batch would find the
-door open every time, and the others never.
-"""
+"""DuckDB: types, statements and limits of its own."""
 
 from __future__ import annotations
 
-import importlib
-import re
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.core.errors import ConfigurationError, SchemaRefused, SinkUnavailable
 from penstock.core.sqltext import quoted
 from penstock.stores.warehouse.columns import is_json, is_list, is_text, is_uuid
 from penstock.stores.warehouse.database import Database, Session, same
-from penstock.stores.warehouse.duck_session import DuckSession, duckdb, translated, unavailable
+from penstock.stores.warehouse.duck_file import file_at
+from penstock.stores.warehouse.duck_session import DuckSession, translated
 from penstock.stores.warehouse.names import Name, folded, listed
-
-try:
-    _fcntl: Any = importlib.import_module("fcntl")
-except ImportError:  # Windows: whoever comes first is let in
-    _fcntl = None
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,8 +21,6 @@ else:
     from penstock.core.rows.arrow import pa
 
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
-_LOCKED = re.compile(r"Could not set lock on file.*?(?:\(PID (\d+)\)|$)", re.DOTALL)
 _PLAIN = {
     "bool": "BOOLEAN",
     "int8": "TINYINT",
@@ -55,19 +40,6 @@ _PLAIN = {
 }
 
 
-class _File:
-    """A database file, as all threads of this process share it."""
-
-    def __init__(self) -> None:
-        self.writer = threading.RLock()
-        self.door = threading.Lock()
-        self.inside = 0
-
-
-_files: dict[str, _File] = {}
-_files_lock = threading.Lock()
-
-
 class DuckDatabase(Database):
     """A DuckDB file.
 
@@ -85,8 +57,7 @@ class DuckDatabase(Database):
     def __init__(self, path: Path, seconds: float) -> None:
         self.path = path.absolute()
         self.seconds = seconds
-        with _files_lock:
-            self._file = _files.setdefault(str(self.path), _File())
+        self._file = file_at(self.path)
 
     @property
     def namespace(self) -> str:
@@ -114,83 +85,17 @@ class DuckDatabase(Database):
                 if not self._file.writer.acquire(timeout=self.seconds):
                     raise SinkUnavailable(f"Another thread has been writing to {self.path} for {self.seconds:g} s.")
                 held.callback(self._file.writer.release)
-            connection = self._enter()
-            try:
-                with translated(self.path):
-                    connection.execute("SET TimeZone = 'UTC'")
-                yield DuckSession(connection, self.path)
-            finally:
-                self._leave(connection)
-
-    def _enter(self) -> Any:
-        deadline = time.monotonic() + self.seconds
-        with self._file.door:
-            if self._file.inside:
-                connection = self._connect()
-            else:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self._queue(deadline):
-                    connection = self._connected(deadline)
-            self._file.inside += 1
-            return connection
-
-    def _leave(self, connection: Any) -> None:
-        with self._file.door:
-            self._file.inside -= 1
+            connection = held.enter_context(self._file.connection(self.seconds, read_only=self.read_only))
             with translated(self.path):
-                connection.close()
+                connection.execute("SET TimeZone = 'UTC'")
+            yield DuckSession(connection, self.path)
 
-    @contextmanager
-    def _queue(self, deadline: float) -> Iterator[None]:
-        """Be the next one to be let in."""
-        if _fcntl is None:
-            yield
-            return
-        with open(f"{self.path}.queue", "ab") as file:
-            pause = _FIRST_PAUSE
-            while True:
-                try:
-                    _fcntl.flock(file, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise self._in_use("another process") from None
-                    time.sleep(pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE)
-            yield
-
-    def _connected(self, deadline: float) -> Any:
-        """A connection, as soon as no other process has one."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                return duckdb.connect(str(self.path), read_only=self.read_only)
-            except duckdb.IOException as error:
-                locked = _LOCKED.search(str(error))
-                if not locked:
-                    raise unavailable(self.path, error) from error
-                if time.monotonic() > deadline:
-                    holder = f"the process {locked[1]}" if locked[1] else "another process"
-                    raise self._in_use(holder) from None
-            except duckdb.Error as error:
-                raise unavailable(self.path, error) from error
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-
-    def _connect(self) -> Any:
-        try:
-            return duckdb.connect(str(self.path), read_only=self.read_only)
-        except duckdb.Error as error:
-            raise unavailable(self.path, error) from error
-
-    def _in_use(self, holder: str) -> SinkUnavailable:
-        return SinkUnavailable(
-            f"{self.path} was in use by {holder} for {self.seconds:g} seconds; DuckDB lets in one process at a time.",
-            hint="close the other program, allow more with timeout_seconds=..., or use PostgreSQL for many at once",
-        )
+    def held(self) -> AbstractContextManager[None]:
+        """See `Database.held`."""
+        return self._file.held()
 
     def close(self) -> None:
-        """See `Database.close`; nothing is held between two uses."""
+        """See `Database.close`; nothing is held when no pipe is open."""
 
     def sql_type(self, kind: pa.DataType) -> str:
         """See `Database.sql_type`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -86,8 +86,11 @@ class WarehouseLanding(Landing):
         self._unanalyzed: dict[Name, tuple[int, int]] = {}
         self._called: dict[Name, str] = {}
         self._owner = uuid.uuid4().hex
-        with self._told(), database.session(writing=True) as session, session.transaction():
-            self._pipe: Pipe = register.take(database, session, layout.schema, layout.target, pipe, self._owner)
+        with self._told(), ExitStack() as held:
+            held.enter_context(database.held())
+            with database.session(writing=True) as session, session.transaction():
+                self._pipe: Pipe = register.take(database, session, layout.schema, layout.target, pipe, self._owner)
+            self._held = held.pop_all()
         self.counts = self._pipe.counts
         filling = self._pipe.filling is not None
         self.position = self._pipe.position if filling == self._replaces else None
@@ -114,7 +117,8 @@ class WarehouseLanding(Landing):
         return Landed(counts, columns=done.added)
 
     def close(self) -> None:
-        """See `Landing.close`; nothing is held between two commits."""
+        """See `Landing.close`."""
+        self._held.close()
         self._ended = self._ended or "This landing was closed; open the pipe again."
 
     @contextmanager
