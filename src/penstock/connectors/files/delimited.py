@@ -217,7 +217,7 @@ class _Reading:
         self._buffer += more
 
     def _take(self, size: int) -> None:
-        self._line += lines_in(self._buffer[:size])
+        self._line += lines_in(self._buffer, size)
         self._buffer = self._buffer[size:]
         self._offset = min(self._offset + size, self._text.offset)
 

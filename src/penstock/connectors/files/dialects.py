@@ -69,7 +69,7 @@ class Dialect:
 
     def whole(self, text: bytes) -> int:
         """How many of these bytes are whole records with their line ends, all of them well-formed."""
-        if text.count(b"\r") == text.count(b"\r\n"):
+        if b"\r" not in text or text.count(b"\r") == text.count(b"\r\n"):
             if not self.quote or self.quote.encode() not in text:
                 return text.rfind(b"\n") + 1
             end = self._after_plain_quotes(text)
@@ -126,6 +126,9 @@ class Dialect:
         return found
 
 
-def lines_in(text: bytes) -> int:
-    """How many line ends there are."""
-    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+def lines_in(text: bytes, size: int | None = None) -> int:
+    """How many line ends there are, in so many bytes of it."""
+    lines = text.count(b"\n", 0, size)
+    if text.find(b"\r", 0, size) >= 0:  # to look for it is much quicker than to count it
+        lines += text.count(b"\r", 0, size) - text.count(b"\r\n", 0, size)
+    return lines

@@ -54,7 +54,7 @@ class Layout:
     header: bool = True
     names: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ("",)
-    batch_bytes: int = 8 << 20
+    batch_bytes: int = 16 << 20
 
     def reader(self, name: str) -> Reader:
         """What reads a file of this name.

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 else:
     from penstock.core.rows.arrow import pa
 
-_ROWS, _PIECES = 100_000, 2_000
+_ROWS, _PIECES = 250_000, 2_000
 
 
 class Packer:
     """Gathers pieces until they make a batch.
 
     Args:
-        size: bytes read that make one; so do 100,000 rows, and 2,000 files.
+        size: bytes read that make one; so do 250,000 rows, and 2,000 files.
     """
 
     def __init__(self, size: int) -> None:

@@ -126,4 +126,5 @@ def typed(rows: pa.Table, types: Mapping[str, pa.DataType], nulls: Sequence[str]
 
 
 def _without_nulls(values: pa.ChunkedArray, nulls: Sequence[str]) -> pa.ChunkedArray:
-    return pc.if_else(pc.is_in(values, pa.array(nulls, pa.string())), None, values)
+    absent = pc.is_in(values, pa.array(nulls, pa.string()))
+    return pc.if_else(absent, None, values) if pc.any(absent).as_py() else values

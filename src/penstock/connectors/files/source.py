@@ -94,7 +94,7 @@ class Files(Source):
         settle_seconds: float | None = None,
         follow: bool = False,
         poll_seconds: float = 5.0,
-        batch_bytes: int = 8 << 20,
+        batch_bytes: int = 16 << 20,
         storage: Mapping[str, Any] | None = None,
         store: Any = None,
     ) -> None:

@@ -75,7 +75,7 @@ def _plain(values: Any) -> Any:
         parts = [_plain(pc.struct_field(values, [at])) for at in range(kind.num_fields)]
         return pa.StructArray.from_arrays(parts, [field.name for field in kind], mask=values.is_null())
     if t.is_map(kind):
-        whole = values.take(pa.array(range(len(values)), pa.int64()))  # a slice has offsets that begin elsewhere
+        whole = values.take(pa.arange(0, len(values)))  # a slice has offsets that begin elsewhere
         keys = _plain(whole.keys).cast(pa.string())
         return pa.MapArray.from_arrays(whole.offsets, keys, _plain(whole.items), mask=whole.is_null())
     if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):

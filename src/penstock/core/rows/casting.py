@@ -63,7 +63,7 @@ def _fit_chunk(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, list[int]
         bad = _unfit(values, kind)
     if len(bad) == len(values) - values.null_count:
         return pa.nulls(len(values), kind), bad
-    kept = pa.array(range(len(values)), pa.int64())
+    kept = pa.arange(0, len(values))
     kept = pc.if_else(pc.is_in(kept, pa.array(bad, pa.int64())), None, kept)
     return convert(values.take(kept), kind), bad
 

@@ -222,7 +222,7 @@ def _merge(plan: Plan, rows: pa.Table, delete: bool) -> None:
 
 def _latest(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """The last row of each key, in the order of the rows."""
-    numbered = rows.select(list(keys)).append_column(_PLACE, pa.array(range(rows.num_rows), pa.int64()))
+    numbered = rows.select(list(keys)).append_column(_PLACE, pa.arange(0, rows.num_rows))
     last = numbered.group_by(list(keys), use_threads=False).aggregate([(_PLACE, "max")]).column(f"{_PLACE}_max")
     return rows if len(last) == rows.num_rows else rows.take(last.take(pc.sort_indices(last)))
 
@@ -237,14 +237,14 @@ def _overlap(rows: pa.Table, others: pa.Table, keys: Sequence[str]) -> tuple[pa.
 
 
 def _numbered(rows: pa.Table, keys: Sequence[str], mine: bool) -> pa.Table:
-    places, nothing = pa.array(range(rows.num_rows), pa.int64()), pa.nulls(rows.num_rows, pa.int64())
+    places, nothing = pa.arange(0, rows.num_rows), pa.nulls(rows.num_rows, pa.int64())
     plain = rows.select(list(keys))
     first, second = (places, nothing) if mine else (nothing, places)
     return plain.append_column(_MINE, first).append_column(_THEIRS, second)
 
 
 def _all_but(rows: pa.Table, places: pa.Array) -> pa.Table:
-    every = pa.array(range(rows.num_rows), pa.int64())
+    every = pa.arange(0, rows.num_rows)
     return rows.filter(pc.invert(pc.is_in(every, places)))
 
 

@@ -108,7 +108,7 @@ def shaped(rows: pa.Table, columns: Sequence[Column], keys: Sequence[str], no_nu
     """
     have = [column for column in columns if column.name in rows.schema.names]
     fields = [pa.field(c.name, c.kind, nullable=c.nullable and c.name not in keys) for c in have]
-    numbered = rows.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64()))
+    numbered = rows.append_column(_ROW, pa.arange(0, rows.num_rows))
     fitted = conform(numbered, pa.schema([*fields, pa.field(_ROW, pa.int64())]), missing="leave")
     reasons = {misfit.row: [misfit.reason] for misfit in fitted.misfits}
     done = fitted.rows
@@ -119,7 +119,7 @@ def shaped(rows: pa.Table, columns: Sequence[Column], keys: Sequence[str], no_nu
             bad.append(place)
             reasons.setdefault(done.column(_ROW)[place].as_py(), []).append(f"{column.name}: {reason}")
     if bad:
-        every = pa.array(range(done.num_rows), pa.int64())
+        every = pa.arange(0, done.num_rows)
         done = done.filter(pc.invert(pc.is_in(every, pa.array(bad, pa.int64()))))
     misfits = [Misfit(row, "; ".join(reasons[row])) for row in sorted(reasons)]
     return Shaped(done.drop_columns([_ROW]), have, misfits)
@@ -165,7 +165,7 @@ def last_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """For each key its last row, in the order of the rows."""
     if rows.num_rows < 2:
         return rows
-    numbered = rows.select(list(keys)).append_column(_ROW, pa.array(range(rows.num_rows), pa.int64()))
+    numbered = rows.select(list(keys)).append_column(_ROW, pa.arange(0, rows.num_rows))
     last = numbered.group_by(list(keys)).aggregate([(_ROW, "max")]).column(f"{_ROW}_max")
     return rows if len(last) == rows.num_rows else rows.take(last.take(pc.sort_indices(last)))
 

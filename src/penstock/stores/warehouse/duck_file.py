@@ -8,6 +8,7 @@ it takes longer than many a commit: until somebody stands in the queue, or nothi
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import re
@@ -31,7 +32,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 _LOOK_SECONDS = 0.02
 _IDLE_SECONDS = 0.25
 _LONGEST_SECONDS = 5.0  # what DuckDB keeps in memory of a file is let go of with it
-_FORK_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
 _LOCKED = re.compile(r"Could not set lock on file.*?(?:\(PID (\d+)\)|$)", re.DOTALL)
 
 
@@ -213,9 +214,9 @@ class DuckFile:
             hint="close the other program, allow more with timeout_seconds=..., or use PostgreSQL for many at once",
         )
 
-    def before_fork(self) -> None:
-        """A child must not find the file open: it would take it for its own."""
-        if self._door.acquire(timeout=_FORK_SECONDS):
+    def let_go(self) -> None:
+        """Close the file, unless it is in use."""
+        if self._door.acquire(timeout=_PATIENCE_SECONDS):
             try:
                 self._let_go()
             finally:
@@ -242,9 +243,9 @@ def _close(connection: Any) -> None:
         connection.close()
 
 
-def _before_fork() -> None:
+def _let_go_of_all() -> None:
     for file in list(_files.values()):
-        file.before_fork()
+        file.let_go()
 
 
 def _in_child() -> None:
@@ -255,4 +256,6 @@ def _in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+    # A child must not find a file open: it would take it for its own.
+    os.register_at_fork(before=_let_go_of_all, after_in_child=_in_child)
+atexit.register(_let_go_of_all)
