@@ -11,6 +11,7 @@ from penstock.connectors.files.delimited import Delimited
 from penstock.connectors.files.dialects import Dialect
 from penstock.connectors.files.json_array import JsonArray
 from penstock.connectors.files.json_lines import JsonLines
+from penstock.connectors.files.packing import BLOCK
 from penstock.connectors.files.parquet import Parquet
 from penstock.connectors.files.reading import Reader
 from penstock.core.errors import ConfigurationError
@@ -67,15 +68,14 @@ class Layout:
             raise Broken("its name does not say what it is: give the format (csv, tsv, json, ndjson or parquet)")
         if format_ == "parquet":
             return Parquet()
+        block = min(self.batch_bytes, BLOCK)
         if format_ == "json":
-            return JsonArray(self.encoding, self.compression, self.batch_bytes)
+            return JsonArray(self.encoding, self.compression, block)
         if format_ == "ndjson":
-            return JsonLines(self.encoding, self.compression, self.batch_bytes)
+            return JsonLines(self.encoding, self.compression, block)
         delimiter = self.delimiter or ("\t" if format_ == "tsv" else ",")
         dialect = Dialect(delimiter, self.quote)
-        return Delimited(
-            dialect, self.header, self.names, self.nulls, self.encoding, self.compression, self.batch_bytes
-        )
+        return Delimited(dialect, self.header, self.names, self.nulls, self.encoding, self.compression, block)
 
     def mistakes(self) -> list[tuple[str, str]]:
         """What is wrong with it."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 else:
     from penstock.core.rows.arrow import pa
 
+BLOCK = 4 << 20
+"""Bytes that are read at once."""
 _ROWS, _PIECES = 250_000, 2_000
 
 
@@ -19,11 +21,12 @@ class Packer:
     """Gathers pieces until they make a batch.
 
     Args:
-        size: bytes read that make one; so do 250,000 rows, and 2,000 files.
+        size: bytes read that make one; so do 250,000 rows, and 2,000 files. The first one is smaller,
+            so that it is committed soon, while more is read.
     """
 
     def __init__(self, size: int) -> None:
-        self._most = size
+        self._most, self._next = size, min(size, BLOCK)
         self._clear()
 
     def _clear(self) -> None:
@@ -43,7 +46,7 @@ class Packer:
     @property
     def full(self) -> bool:
         """It is a batch."""
-        return self._size >= self._most or self._rows + len(self._rejected) >= _ROWS or self._pieces >= _PIECES
+        return self._size >= self._next or self._rows + len(self._rejected) >= _ROWS or self._pieces >= _PIECES
 
     @property
     def empty(self) -> bool:
@@ -60,5 +63,7 @@ class Packer:
                 waiting = []
             waiting.append(table)
         made = Batch(tuple(parts), position, tuple(self._rejected), last=last, size=self._size)
+        if self._size:
+            self._next = self._most
         self._clear()
         return made

@@ -92,14 +92,14 @@ class Log:
         """When it was last written (nanoseconds)."""
         return os.fstat(self._file.fileno()).st_mtime_ns
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, most: int) -> bytes:
         """Whole lines, as many as there are in so many bytes; one line where it is longer than that.
 
-        They count as read when they are taken.
+        They count as read when they are taken. A line of more than `most` bytes is not looked for the end of.
         """
         while True:
             end = self._waiting.rfind(b"\n") + 1
-            more = b"" if end else self._read(self.offset + len(self._waiting), size)
+            more = b"" if end or self.begun > most else self._read(self.offset + len(self._waiting), size)
             if not more:
                 return self._waiting[:end]
             self._waiting += more
@@ -116,11 +116,11 @@ class Log:
     def _read(self, offset: int, size: int) -> bytes:
         return self._text.read(size) if self._text is not None else os.pread(self._file.fileno(), size, offset)
 
-    def take(self, some: bytes) -> None:
-        """These bytes have been read."""
+    def take(self, some: bytes, *, ends: bool = True) -> None:
+        """These bytes have been read; what is after the last line end is a line, too, if it `ends` there."""
         self._waiting = self._waiting[len(some) :]
         self.offset += len(some)
-        self.line += some.count(b"\n") + (not some.endswith(b"\n"))
+        self.line += some.count(b"\n") + (ends and not some.endswith(b"\n"))
 
     @property
     def spot(self) -> Spot:

@@ -152,7 +152,6 @@ class Files(Source):
         self._closed.clear()
         progress, packer = self._progress(position), Packer(self._layout.batch_bytes)
         looks = 0
-        ready: Batch | None = None  # one batch waits until it is known whether it is the last
         for piece in self._resumed(progress):
             packer.add(piece)
             if packer.full:
@@ -161,25 +160,15 @@ class Files(Source):
             for piece in self._look(progress):
                 packer.add(piece)
                 if packer.full:
-                    if ready is not None:
-                        yield ready
-                    ready = packer.batch(progress.position())
+                    yield packer.batch(progress.position())
             looks += 1
             if not self._follow and (not self._ready.unsettled or looks > _LOOKS):
                 break
-            if ready is not None:
-                yield ready
-                ready = None
             yield packer.batch(progress.position())
             yield from self._wait(progress)
-        yield from self._end(progress, packer, ready)
-
-    def _end(self, progress: Progress, packer: Packer, ready: Batch | None) -> Iterator[Batch]:
         if self._ready.unsettled:
             names = ", ".join(sorted(self._ready.unsettled)[:3])
             logger.warning("%s: still being written, left for the next time: %s", self.place, names)
-        if ready is not None:
-            yield ready
         if not self._follow:
             yield packer.batch(progress.position(), last=True)
 

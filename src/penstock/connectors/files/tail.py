@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 else:
     from penstock.core.rows.arrow import pa
 
-LineFormat = Literal["text", "ndjson"]
+LineFormat = Literal["text", "ndjson", "blocks"]
 Gaps = Literal["refuse", "report"]
 
 _LONGEST = 64 << 20
+_PIECE = 16 << 20
 _HEARTBEAT_SECONDS = 0.5
 
 
@@ -40,7 +41,9 @@ class Tail(Source):
 
     Args:
         path: the file; it may come later.
-        format: `text`, where each line is a row; `ndjson`, where each line is an object. By default what the name says.
+        format: `text`, where each line is a row; `ndjson`, where each line is an object; `blocks`, where a row has many
+            lines as they are (`block`), where they begin (`offset`), and the number of the first (`line`); a line of
+            more than 16 MB comes in pieces (`ends` is false but for the last of them). By default what the name says.
         column: of text, the name of the column.
         schema: of NDJSON, types of columns.
         follow: wait for more at the end.
@@ -143,17 +146,23 @@ class Tail(Source):
 
     def _lines(self, log: Log) -> bytes:
         try:
-            some = log.read(self._batch_bytes)
+            some = log.read(self._batch_bytes, _PIECE if self._format == "blocks" else _LONGEST)
         except Broken as error:
             raise BadData(f"{log.path}:{log.line}@{log.offset}: {error}.") from None
+        if not some and self._format == "blocks" and log.begun > _PIECE:
+            return log.rest()
         if log.begun > _LONGEST:
             raise BadData(f"{log.path}:{log.line}@{log.offset}: the line is longer than {_LONGEST} bytes.")
         return some
 
     def _batch(self, log: Log, some: bytes, reading: _Tailing, types: Types) -> Batch:
         offset, line = log.offset, log.line
-        log.take(some)
+        ends = self._format != "blocks" or some.endswith(b"\n") or len(some) <= _PIECE
+        log.take(some, ends=ends)
         job = Job(io.BytesIO(), log.path, {}, types)
+        if self._format == "blocks":
+            block = {"block": pa.array([some], pa.large_binary()), "offset": [offset], "line": [line], "ends": [ends]}
+            return Batch((Part(pa.table(block)),), reading.position(types), size=len(some))
         if self._format == "ndjson":
             rows, rejected = JsonLines().block_of(job, some, offset, line)
         else:

@@ -22,6 +22,7 @@ else:
 duckdb: Any = require("duckdb", "data")
 
 _ROWS = "penstock_rows"
+_ROW_GROUP = 122_880
 _BAD_VALUES = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 
 
@@ -87,6 +88,10 @@ class DuckSession(Session):
     def insert(self, table: Name, rows: pa.Table, columns: Sequence[Column]) -> None:
         """See `Session.insert`."""
         names = listed(tuple(column.name for column in columns))
+        if rows.num_rows >= _ROW_GROUP:
+            # When the file is closed, row groups that are partly filled are put together: of such large ones that takes
+            # longer than it ever saves. It is as it was when the file is opened next.
+            self.run("SET max_vacuum_tasks = 0")
         with self.staged(rows, columns) as staged:
             self.run(f"INSERT INTO {table.sql} ({names}) SELECT {names} FROM {staged} AS s")
 
