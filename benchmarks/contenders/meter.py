@@ -24,10 +24,18 @@ class Watch:
     def __init__(self) -> None:
         self._cpu, self._began = cpu_seconds(), perf_counter()
 
+    @property
+    def cpu(self) -> float:
+        """The CPU time until now."""
+        return cpu_seconds() - self._cpu
+
     def tell(self, **fields: object) -> None:
-        """Print how long it took, its CPU time, the largest memory peak of any process, and more."""
-        numbers = {"seconds": perf_counter() - self._began, "cpu_seconds": cpu_seconds() - self._cpu}
-        report(**numbers, peak_mb=max(peak_mb(), children_peak_mb()), **fields)
+        """Print how long it took, its CPU time, the largest memory peak of any process, and more.
+
+        A tool whose processes still run tells their CPU time and memory itself, instead of these.
+        """
+        numbers = {"seconds": perf_counter() - self._began, "cpu_seconds": self.cpu}
+        report(**{**numbers, "peak_mb": max(peak_mb(), children_peak_mb()), **fields})
 
 
 def cpu_seconds() -> float:

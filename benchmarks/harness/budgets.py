@@ -20,6 +20,7 @@ from harness.readings import (
     slope,
     worst,
 )
+from harness.trust_budgets import TRUST
 
 
 @dataclass(frozen=True)
@@ -109,4 +110,4 @@ DUTY = (
     Budget("the same, PostgreSQL", seconds("listing", "p95", f"{LISTED}-postgres", LISTS), 0.1),
     Budget("memory flat: its growth in 1,000 runs cannot be told from none", slope(WARM), 0),
 )
-BUDGETS = (*ENGINE, *DUTY, *(Budget(*promise) for promise in DATA))
+BUDGETS = (*ENGINE, *DUTY, *(Budget(*promise) for promise in (*DATA, *TRUST)))

@@ -83,6 +83,16 @@ LOADED: dict[str, Cell] = {
     "the whole process": cells.spread("wall_seconds"),
     "memory peak": cells.memory,
 }
+LOGS: dict[str, Cell] = {
+    "MB": cells.size,
+    "time": cells.spread("seconds"),
+    "to Penstock": cells.times_penstock,
+    "CPU time": cells.moments("cpu_seconds"),
+    "the whole process": cells.spread("wall_seconds"),
+    "memory peak": cells.memory,
+    "lines": cells.number("lines"),
+    "what it leaves out": cells.how,
+}
 COLUMNS |= {
     **dict.fromkeys(
         ("csv-lake", "csv-duckdb", "retail-lake", "retail-duckdb", "api-lake", "api-duckdb", "postgres-lake"), LOADED
@@ -126,6 +136,16 @@ COLUMNS |= {
         "opening: at 1 / 100 / 1,000 / 10,000": cells.moments(*(f"open_{n}" for n in (1, 100, 1000, 10000))),
         "memory peak": cells.memory,
     },
+    **dict.fromkeys(("logs", "logs-large"), LOGS),
+    "follow": {
+        "lines": cells.size,
+        "lines a second": cells.number("per_second"),
+        "lag p50 / p99 / longest": cells.moments("p50", "p99", "worst"),
+        "CPU time": cells.moments("cpu_seconds"),
+        "memory peak": cells.memory,
+        "what it does with them": cells.how,
+    },
+    **dict.fromkeys(("validator", "profile"), LOADED),
     "linear": {
         "rows": cells.size,
         "rows a second": cells.rate("row_seconds"),

@@ -1,4 +1,4 @@
-"""Who is measured: the contents of `peers.toml`."""
+"""Who is measured: the contents of `peers.toml` and `peers_trust.toml`."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Any
 BENCHMARKS = Path(__file__).resolve().parents[1]
 ROOT = BENCHMARKS.parent
 SCRIPTS = BENCHMARKS / "contenders"
+PEERS = (BENCHMARKS / "peers.toml", BENCHMARKS / "peers_trust.toml")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Contender:
     quick_counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     prepare: bool = False
     service: str = ""
+    programs: tuple[str, ...] = ()
     bare: str = "floor"
     floor: bool = False
     notes: dict[str, str] = field(default_factory=dict)
@@ -68,15 +70,17 @@ class Contender:
         return "{postgres}" in "".join(self.variables.values())
 
 
-def load(path: Path = BENCHMARKS / "peers.toml") -> tuple[dict[str, Environment], list[Contender]]:
+def load() -> tuple[dict[str, Environment], list[Contender]]:
     """Read the environments and the contenders."""
-    with path.open("rb") as file:
-        document = tomllib.load(file)
-    environments = {name: Environment(name=name, **_tuples(table)) for name, table in document["environment"].items()}
-    contenders = [_contender(table) for table in document["contender"]]
+    environments: dict[str, Environment] = {}
+    contenders: list[Contender] = []
+    for path in PEERS:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        environments |= {name: Environment(name=name, **_tuples(it)) for name, it in document["environment"].items()}
+        contenders += [_contender(table) for table in document["contender"]]
     for contender in contenders:
         if contender.environment not in environments:
-            raise SystemExit(f"peers.toml: {contender.name} names an unknown environment {contender.environment!r}")
+            raise SystemExit(f"{contender.name} names an unknown environment {contender.environment!r}")
     return environments, contenders
 
 

@@ -5,6 +5,7 @@ An environment of its own makes it and looks at the results, so that nobody who 
 
 import json
 import os
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -12,10 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.contenders import BENCHMARKS, ROOT, Contender
-from harness.environments import FOLDER
+from harness.environments import FOLDER, python_of
 from harness.places import Failed, Place, end_group, free_ports, variables_for
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
 
 PROGRAMS = BENCHMARKS / "feeds"
 JUDGE = "judge"
+MAKER = "penstock-trust"
+"""The environment whose Penstock generates logs."""
+
+LOGS = ("--seed", "5", "--days", "7", "--anomalies", "20", "--malformed", "200", "--quiet")
 MAKING_SECONDS = 900.0
+SPARE_MB = 2_000
+"""So much disk is left to everybody else."""
+
 STARTING_SECONDS = 120.0
 Facts = dict[str, int]
 
@@ -35,6 +43,7 @@ class Feed:
     source: str
     facts: Facts
     kind: str = "orders"
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,6 +80,14 @@ class Feeds:
     def topic(self, rows: int) -> Feed:
         """Orders as messages of a topic: the address is that of the broker, and the topic."""
         return self._once("topic", rows, lambda: self._produce(rows))
+
+    def log(self, megabytes: int) -> Feed:
+        """An access log with anomalies and lines that mean nothing."""
+        return self._once("log", megabytes, lambda: self._log(megabytes))
+
+    def checked(self, rows: int) -> Feed:
+        """Orders in a Parquet file, some of which break some rules."""
+        return self._once("checked", rows, lambda: self._checked(rows))
 
     def judge(self, *arguments: str, database: str = "") -> Facts:
         """Run the judge to its end, and return what it says."""
@@ -115,10 +132,32 @@ class Feeds:
         return Place(judge, FOLDER / JUDGE / "bin" / "python", folder, variables)
 
     def _file(self, command: str, name: str, rows: int, kind: str) -> Feed:
-        # In a folder of its own: some tools are told a folder, and read what is in it.
-        path = self.session.folder / "feeds" / Path(name).stem / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self._folder(Path(name).stem) / name
         return Feed(str(path), self.judge(command, str(path), str(rows)), kind)
+
+    def _log(self, megabytes: int) -> Feed:
+        path = self._folder(f"log-{megabytes}") / "access.log"
+        free = shutil.disk_usage(path.parent).free // 1_000_000
+        if free < megabytes + SPARE_MB:
+            raise Failed(f"a log of {megabytes:,} MB does not fit: {free:,} MB of disk are free")
+        print(f"  making a log of {megabytes:,} MB, and counting what is in it", flush=True)
+        maker, python = Contender(MAKER, "", MAKER, "", ()), python_of(self.session.environments[MAKER])
+        place = Place(maker, python, path.parent, variables_for(maker, path.parent))
+        command = ["-m", "penstock", "logs", "generate", str(path), "--size", f"{megabytes}MB", *LOGS]
+        place.execute(command, limit=MAKING_SECONDS, silent=True)
+        return Feed(str(path), self.program("log_judge.py", "expect", str(path)), "log")
+
+    def _checked(self, rows: int) -> Feed:
+        path = str(self._folder(f"checked-{rows}") / "orders.parquet")
+        facts = self.program("checked.py", "make", path, str(rows))
+        told: dict[str, Any] = self.program("checked.py", "profile", path)
+        return Feed(path, facts, "checked", told)
+
+    def _folder(self, name: str) -> Path:
+        """One of its own: some tools are told a folder, and read what is in it."""
+        folder = self.session.folder / "feeds" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _serve(self, rows: int) -> Feed:
         port = free_ports(1)[0]

@@ -30,12 +30,12 @@ def loading(topic: str, feed_of: Callable[[Feeds, int], Feed]) -> Measure:
                 compare({"rows": feed.facts["rows"]}, {"rows": int(answer.said["counted"])})
             else:
                 compare(feed.facts, _found(session, place, answer, feed.kind))
-        return _sample(answer, rows), str(answer.said.get("how", ""))
+        return sample_of(answer, rows), str(answer.said.get("how", ""))
 
     return measure
 
 
-def _sample(answer: Answer, rows: int) -> Sample:
+def sample_of(answer: Answer, rows: int) -> Sample:
     numbers = {key: float(value) for key, value in answer.said.items() if isinstance(value, int | float)}
     return {**numbers, "row_seconds": numbers["seconds"] / rows, "wall_seconds": answer.seconds}
 
@@ -58,7 +58,7 @@ def timeseries(session: Session, contender: Contender, points: int) -> tuple[Sam
         place.variables |= {"BENCH_SOURCE": feed.source, "BENCH_SINK": url, "BENCH_MEASUREMENT": measurement}
         answer = place.run("timeseries", str(points), limit=LOADING_SECONDS)
     compare(feed.facts, session.feeds.judge("measured", url, measurement))
-    return _sample(answer, points), str(answer.said.get("how", ""))
+    return sample_of(answer, points), str(answer.said.get("how", ""))
 
 
 def backlog(session: Session, contender: Contender, changes: int) -> tuple[Sample, str]:
@@ -74,8 +74,8 @@ def backlog(session: Session, contender: Contender, changes: int) -> tuple[Sampl
         session.feeds.program("changes.py", "backlog", str(changes), database=database)
         answer = place.run("cdc", "backlog", str(changes), limit=LOADING_SECONDS)
         _check_changes(session, place, answer, changes, database)
-        marks = _marks(place.home / "arrivals")
-    sample = _sample(answer, changes)
+        marks = marks_of(place.home / "arrivals")
+    sample = sample_of(answer, changes)
     (first, begun), (last, done) = marks[0], marks[-1]
     steady = (done - begun) / (last - first) if last > first else sample["row_seconds"]
     return {**sample, "change_seconds": steady}, str(answer.said.get("how", ""))
@@ -100,13 +100,13 @@ def lag(session: Session, contender: Contender, changes: int) -> tuple[Sample, s
         finally:
             end_group(writer)
         _check_changes(session, place, answer, changes, database)
-        waits = lags(_marks(commits), _marks(place.home / "arrivals"))
-        spent = _marks(commits)
+        waits = lags(marks_of(commits), marks_of(place.home / "arrivals"))
+        spent = marks_of(commits)
     rate = (spent[-1][0] - spent[0][0]) / (spent[-1][1] - spent[0][1])
     if rate < EVENLY * STREAM_PER_SECOND:
         raise Failed(f"the changes came too slowly: {rate:,.0f} a second")
     numbers = {f"p{rank}": percentile(waits, rank) for rank in (50, 99)}
-    sample = {**_sample(answer, changes), **numbers, "worst": max(waits)[0], "per_second": rate}
+    sample = {**sample_of(answer, changes), **numbers, "worst": max(waits)[0], "per_second": rate}
     return sample, str(answer.said.get("how", ""))
 
 
@@ -118,7 +118,7 @@ def _check_changes(session: Session, place: Place, answer: Answer, changes: int,
         compare(expected, _found(session, place, answer, "changed"))
 
 
-def _marks(path: Path) -> list[tuple[int, float]]:
+def marks_of(path: Path) -> list[tuple[int, float]]:
     lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
     return [(int(count), float(moment)) for count, moment in lines]
 
@@ -154,4 +154,4 @@ def history(session: Session, contender: Contender, commits: int) -> tuple[Sampl
         answer = place.run("history", str(commits), limit=4 * LOADING_SECONDS)
         found = _found(session, place, answer, "changed")
         compare({"rows": int(answer.said["rows"])}, {"rows": found["rows"]})
-    return _sample(answer, commits), ""
+    return sample_of(answer, commits), ""

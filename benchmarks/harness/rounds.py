@@ -49,7 +49,9 @@ class _Rounds:
         self.table = Table(topic)
         self.count = min(session.rounds, topic.most_rounds)
         self.rows: dict[Key, Row] = {
-            (one.name, size): Row(one, size) for one in contenders for size in topic.sizes_for(one, quick=session.quick)
+            (one.name, size): Row(one, size)
+            for one in contenders
+            for size in session.sizes or topic.sizes_for(one, quick=session.quick)
         }
         self.dropped: set[Key] = set()
 

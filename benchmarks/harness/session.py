@@ -25,6 +25,7 @@ class Session:
     rounds: int = 5
     quick: bool = False
     services: dict[str, str] = field(default_factory=dict)
+    sizes: tuple[int, ...] = ()
     process_limit: float = 300.0
     duty_limit: float = 600.0
     job_limit: float = 25.0

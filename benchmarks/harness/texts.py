@@ -1,6 +1,6 @@
 """What the page says besides numbers."""
 
-from harness import data_texts
+from harness import data_texts, trust_texts
 
 HEADER = """# Benchmarks
 
@@ -26,7 +26,7 @@ TITLES = {
 }
 
 THINGS = {"trigger": "triggers", "drain": "runs", "schedules": "schedules", "soak": "runs", "listing": "runs"}
-THINGS |= data_texts.THINGS
+THINGS |= data_texts.THINGS | trust_texts.THINGS
 
 METHODS = {
     "import": """\
@@ -85,5 +85,5 @@ each for something else, common and rare: the newest runs, by state, flow, tag, 
 several of these together, and the page after another one. Shown is p50 / p95 of each kind; the worst of them counts.
 """,
 }
-TITLES |= data_texts.TITLES
-METHODS |= data_texts.METHODS
+TITLES |= data_texts.TITLES | trust_texts.TITLES
+METHODS |= data_texts.METHODS | trust_texts.METHODS

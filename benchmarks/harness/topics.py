@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness import duty, pipes
+from harness import duty, pipes, trust
 from harness.contenders import Contender
-from harness.feeds import JUDGE, Feed, Feeds
+from harness.feeds import JUDGE, MAKER, Feed, Feeds
 from harness.places import Failed, opened
 from harness.records import Tally, count, settle
 from harness.session import Session
@@ -193,4 +193,27 @@ DATA = (
         most_rounds=3, reference="penstock-linear-lake", needs=(JUDGE,), **GROWTH,
     ),
 )  # fmt: skip
-TOPICS = {topic.name: topic for topic in (*ENGINE, *DATA)}
+ROWS, QUICK_ROWS = (10_000_000,), (200_000,)
+TRUST = (
+    Topic(
+        "logs", "seconds", trust.logs, (2_000,), (20,),
+        job_limit=120, reference="penstock-logs", needs=(JUDGE, MAKER),
+    ),
+    Topic(
+        "logs-large", "seconds", trust.logs, (10_000,), (40,),
+        most_rounds=1, job_limit=trust.READING_SECONDS, reference="penstock-logs", needs=(JUDGE, MAKER),
+    ),
+    Topic(
+        "follow", "p99", trust.follow, (1_500_000,), (50_000,),
+        most_rounds=3, job_limit=300, reference="penstock-follow", compared=False, needs=(JUDGE, MAKER),
+    ),
+    Topic(
+        "validator", "seconds", trust.validator, ROWS, QUICK_ROWS,
+        job_limit=120, reference="penstock-validator", needs=(JUDGE,),
+    ),
+    Topic(
+        "profile", "seconds", trust.profile, ROWS, QUICK_ROWS,
+        most_rounds=3, job_limit=300, reference="penstock-profile", needs=(JUDGE,),
+    ),
+)  # fmt: skip
+TOPICS = {topic.name: topic for topic in (*ENGINE, *DATA, *TRUST)}
