@@ -10,7 +10,7 @@ from penstock.core.annotations import allow_failure, quote, unmapped
 from penstock.core.context import tags
 from penstock.core.errors import PenstockError
 from penstock.core.extras import LateModule, late
-from penstock.core.ports import provide_engine, provide_home, provide_services
+from penstock.core.ports import provide_datasets, provide_engine, provide_home, provide_services
 from penstock.core.states import State
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ _LATE = {
 __getattr__ = late(__name__, {name: module for module, names in _LATE.items() for name in names.split()})
 _app: Any = LateModule("penstock.app")
 _services: Any = LateModule("penstock.orchestrator.services")
+_data: Any = LateModule("penstock.data.dataset")
 provide_engine(lambda: _app.current().engine)
 provide_home(lambda: _app.current_home())
 provide_services(lambda: _services)
+provide_datasets(lambda: _data.Dataset)

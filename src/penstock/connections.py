@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from penstock.engine.connections.kafka import KafkaConnection
     from penstock.engine.connections.postgres import PostgresConnection
     from penstock.engine.connections.s3 import S3Connection
+    from penstock.engine.connections.secret import SecretConnection
     from penstock.engine.connections.shelf import Shelf
 
 __all__ = [
     "BadFields", "BigQueryConnection", "Connection", "ConnectionFailed", "ConnectionLocked", "Field", "Health",
     "HttpConnection", "InfluxConnection", "KafkaConnection", "Port", "PostgresConnection", "Range", "S3Connection",
-    "Seconds", "Secret", "SecretUrl", "SnowflakeConnection", "SqlConnection",
+    "Seconds", "Secret", "SecretConnection", "SecretUrl", "SnowflakeConnection", "SqlConnection",
 ]  # fmt: skip
 
 _LATE = {
@@ -43,6 +44,7 @@ _LATE = {
     "influx": "InfluxConnection",
     "kafka": "KafkaConnection",
     "s3": "S3Connection",
+    "secret": "SecretConnection",
 }
 __getattr__ = late(
     __name__,

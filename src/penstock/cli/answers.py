@@ -12,13 +12,13 @@ import typer
 from penstock.authoring.checking import described, mistakes_in, resolved
 from penstock.cli.console import clean, colour, fitting, glyph, write_json, write_parts
 from penstock.cli.help import JSON, Command, examples
-from penstock.cli.records import run_record
 from penstock.cli.session import complete_run, named_run, reading, short
 from penstock.core.errors import AnswerRefused, ConfigurationError, NotWaiting
 from penstock.core.events import Waiting, now_us
 from penstock.core.model import Run
 from penstock.core.ports import Journal
 from penstock.engine.waiting.replies import asked_of, question, reply
+from penstock.orchestrator.records import run_record
 
 _WORDS = {"yes": True, "y": True, "on": True, "no": False, "n": False, "off": False}
 _RUN = typer.Argument(

@@ -23,13 +23,13 @@ from penstock.cli.console import (
     write_table,
 )
 from penstock.cli.help import JSON, Command, Group, examples
-from penstock.cli.records import artifact_record
 from penstock.cli.session import complete_run, named_run, reading, short
 from penstock.cli.units import age, moment, size
 from penstock.core.errors import ArtifactNotFound, PenstockError
 from penstock.core.events import now_us
 from penstock.core.model import Artifact, Run
 from penstock.core.ports import Journal
+from penstock.orchestrator.records import artifact_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"

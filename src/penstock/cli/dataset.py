@@ -27,8 +27,8 @@ from penstock.core.errors import ConfigurationError, DatasetNotFound, PenstockEr
 from penstock.core.plans import stream_of
 from penstock.core.ports import Journal
 from penstock.core.ports.data import Table, Version
-from penstock.data.addresses import table_at
 from penstock.engine import datasets
+from penstock.engine.addresses import table_at
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 

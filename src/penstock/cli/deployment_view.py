@@ -20,7 +20,6 @@ from penstock.cli.plans import (
     spec_told,
     workers_of,
 )
-from penstock.cli.records import run_record
 from penstock.cli.run_table import write_runs
 from penstock.cli.session import reading
 from penstock.cli.summary import advice
@@ -31,6 +30,7 @@ from penstock.core.deployments import Deployment, Promises, of_data, schedule_of
 from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter, StoredDeployment, StoredSchedule
 from penstock.orchestrator.deployments import find_deployment
+from penstock.orchestrator.records import run_record
 
 _DIM = "bright_black"
 _JUDGED = 50

@@ -34,12 +34,12 @@ from penstock.cli.plans import (
     next_told,
     schedules_told,
 )
-from penstock.cli.records import run_record
 from penstock.cli.session import complete_flow, reading
 from penstock.cli.units import age
 from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter, StoredDeployment
 from penstock.orchestrator import deployments as plans
+from penstock.orchestrator.records import run_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"

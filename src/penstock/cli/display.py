@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Protocol
 
 from penstock.cli.console import clean, clean_lines, fitting, glyph
 from penstock.cli.progress import Group, Progress
-from penstock.cli.records import level_name
 from penstock.cli.units import clock, duration
 from penstock.core.context import current_scope
 from penstock.core.events import (
@@ -23,6 +22,7 @@ from penstock.core.events import (
     TaskEvent,
     TaskRetrying,
 )
+from penstock.orchestrator.records import level_name
 
 _TOLD_EACH = 5
 _PAUSE_US = 2_000_000

@@ -13,12 +13,12 @@ from penstock.app import Penstock
 from penstock.cli.console import clean, clean_lines, counted, fitting, glyph, write_json_line
 from penstock.cli.display import Said
 from penstock.cli.plans import deployment_record
-from penstock.cli.records import level_name, run_record
 from penstock.cli.run_table import waiting_told
 from penstock.cli.session import short
 from penstock.cli.units import ahead, clock, duration, iso
 from penstock.core.events import now_us
 from penstock.core.model import Run, StoredDeployment
+from penstock.orchestrator.records import level_name, run_record
 from penstock.orchestrator.scheduler import Scheduler
 from penstock.orchestrator.services import scheduling, settle, stopping
 from penstock.orchestrator.worker import PoolWorker, Told, WorkerOptions

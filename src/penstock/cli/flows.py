@@ -21,12 +21,12 @@ from penstock.cli.console import (
     write_table,
 )
 from penstock.cli.help import JSON, Command, Group, examples
-from penstock.cli.records import flow_record
 from penstock.cli.session import complete_flow, declared_in, named_flow, reading
 from penstock.cli.units import age
 from penstock.core.errors import FlowNotFound
 from penstock.core.events import now_us
 from penstock.core.model import FlowSummary
+from penstock.orchestrator.records import flow_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"

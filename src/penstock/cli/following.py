@@ -9,7 +9,6 @@ from penstock.app import Penstock
 from penstock.cli.console import Parts, clean, colour, fitting, glyph, say, write_json, write_parts
 from penstock.cli.execution import CANCELLED, COMPLETED, FAILED, INTERRUPTED
 from penstock.cli.plans import obstacle
-from penstock.cli.records import error_record, errors_of, run_record
 from penstock.cli.run_logs import family, new_lines, write_line
 from penstock.cli.run_table import waiting_told
 from penstock.cli.session import short
@@ -20,6 +19,7 @@ from penstock.core.errors import RunNotFound
 from penstock.core.events import now_us
 from penstock.core.model import Run
 from penstock.core.ports import Journal
+from penstock.orchestrator.records import error_record, errors_of, run_record
 
 _LOOK_SECONDS = 0.3
 _DIM = "bright_black"

@@ -16,8 +16,8 @@ from penstock.cli.signals import until_told
 from penstock.cli.units import duration, size
 from penstock.core.addresses import options_of
 from penstock.data import Progress, ingest
-from penstock.data.addresses import source_at, table_at
 from penstock.data.recording import TableSink
+from penstock.engine.addresses import source_at, table_at
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _MICROSECONDS = 1_000_000

@@ -11,7 +11,6 @@ import typer
 
 from penstock.cli.console import fitting, text, write, write_json
 from penstock.cli.help import JSON
-from penstock.cli.records import run_record
 from penstock.cli.run_table import write_runs
 from penstock.cli.session import complete_flow, complete_run, named_run, reading, short
 from penstock.cli.times import instant
@@ -20,6 +19,7 @@ from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Journal
 from penstock.core.states import StateType
+from penstock.orchestrator.records import run_record
 
 WORDS = {kind.word.lower(): kind.word for kind in StateType}
 _OPEN = ("Running", "Retrying", "Pending", "Paused")

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from penstock.cli.bars import show_of
 from penstock.cli.console import clean, counted, glyph, say, text, write, write_json
 from penstock.cli.help import JSON, QUIET, Command, Group, examples
-from penstock.cli.logs_view import facts_of, write_report
+from penstock.cli.logs_follow import FORMAT, HTML, NEW_SINCE, PATTERN, TIME_FORMAT, follow, new_since_of
+from penstock.cli.logs_view import facts_of, save_page, write_report
+from penstock.cli.session import executing
 from penstock.cli.signals import until_told
 from penstock.cli.units import size as size_told
+from penstock.core.addresses import FILES, parsed
 from penstock.core.errors import BadData, SinkUnavailable
+
+if TYPE_CHECKING:
+    from penstock.processing.logs import LogAnalyzer, LogReport, Progress
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -34,21 +43,23 @@ def _logs() -> None:
         "penstock logs analyze access.log  # what is in it",
         "penstock logs analyze access.log /var/log/nginx --html report.html  # and a page to share",
         "zcat old/*.gz | penstock logs analyze -  # standard input",
+        "penstock logs analyze access.log --out lines  # and Parquet files of all lines, by day and hour",
         "penstock logs analyze app.log --json | jq .templates.rows  # for scripts",
+        "penstock logs analyze /shared/logs --engine dask --scheduler tcp://10.0.0.5:8786  # a Dask cluster counts",
     ),
 )
 def analyze(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.")],
-    format: Annotated[
-        str, typer.Option(metavar="FORMAT", help="auto, access, json, syslog, hdfs, spark, iso.")
-    ] = "auto",
-    pattern: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Of a line: with groups time, level, component, message.")
+    format: Annotated[str, FORMAT] = "auto",
+    pattern: Annotated[str | None, PATTERN] = None,
+    time_format: Annotated[str | None, TIME_FORMAT] = None,
+    new_since: Annotated[str | None, NEW_SINCE] = None,
+    html: Annotated[Path | None, HTML] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Write the lines, too: a folder for Parquet, or lake:TABLE.")
     ] = None,
-    time_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="Of the time in the pattern, such as '%d.%m.%Y %H:%M:%S'.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with everything.")] = None,
+    engine: Annotated[str, typer.Option(metavar="ENGINE", help="local, or dask: the workers of a cluster.")] = "local",
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of Dask: tcp://HOST:8786.")] = None,
     quiet: Annotated[bool, QUIET] = False,
     json: Annotated[bool, JSON] = False,
 ) -> int:
@@ -58,16 +69,23 @@ def analyze(
     """
     from penstock.processing.logs import LogAnalyzer
 
-    analyzer = LogAnalyzer(format=format, pattern=pattern, time_format=time_format)
+    analyzer = LogAnalyzer(
+        format=format,
+        pattern=pattern,
+        time_format=time_format,
+        new_since=new_since_of(new_since),
+        engine=engine,
+        scheduler=scheduler,
+    )
     show = show_of(clean(", ".join(files)), quiet=quiet or json)
     with until_told() as stop:
         show.start()
         try:
-            report = analyzer.analyze(files, on_progress=lambda p: show.tell(facts_of(p), p.fraction), stop=stop)
+            report = _read(analyzer, files, out, lambda p: show.tell(facts_of(p), p.fraction), stop)
         finally:
             show.stop()
     if html is not None:
-        _save(html, report.to_html())
+        save_page(html, report)
     if json:
         write_json(report.to_dict())
     else:
@@ -82,11 +100,24 @@ def analyze(
     return 1 if report.problems else 0
 
 
-def _save(path: Path, page: str) -> None:
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise SinkUnavailable(f"{path} cannot be written: {error.strerror}.", hint="check the path") from None
+def _read(
+    analyzer: LogAnalyzer, files: list[str], out: str | None, tell: Callable[[Progress], None], stop: Event
+) -> LogReport:
+    if out is None:
+        return analyzer.analyze(files, on_progress=tell, stop=stop)
+    to_folder = parsed(out).scheme in (FILES, "file")
+    with nullcontext() if to_folder else executing():  # what lands in a table is on record in the journal
+        return analyzer.write(files, out, on_progress=tell, stop=stop)
+
+
+app.command(
+    cls=Command,
+    epilog=examples(
+        "penstock logs follow /var/log/nginx/access.log  # what comes, until Ctrl-C",
+        "penstock logs follow app.log worker.log --json | jq .rate  # an object for each second",
+        "penstock logs follow access.log --once --html report.html  # from cron: what is new, and a page of everything",
+    ),
+)(follow)
 
 
 @app.command(

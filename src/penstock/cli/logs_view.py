@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.cli.console import Column, clean, counted, fitting, glyph, text, width, write, write_table
 from penstock.cli.units import duration, lasting, size
+from penstock.core.errors import SinkUnavailable
 
 if TYPE_CHECKING:
-    from penstock.processing.logs import LogReport, Progress, Top
+    from penstock.processing.logs import LogReport, Progress, Top, Written
 
 _MICROSECONDS = 1_000_000
 _MOST_ROWS = 10
 _SPARKS = "▁▂▃▄▅▆▇█"
 _PLAIN_SPARKS = "_.-~=+*#"
-_CLASS_COLOURS = {"2xx": "green", "3xx": "cyan", "4xx": "yellow", "5xx": "red"}
-_KIND_COLOURS = {"spike": "yellow", "drop": "magenta", "errors": "red", "scanner": "red"}
+CLASS_COLOURS = {"2xx": "green", "3xx": "cyan", "4xx": "yellow", "5xx": "red"}
+KIND_COLOURS = {"spike": "yellow", "drop": "magenta", "errors": "red", "scanner": "red"}
 
 
 def facts_of(progress: Progress) -> list[str]:
@@ -42,9 +44,23 @@ def sparkline(values: Sequence[float], columns: int) -> str:
     return "".join(sparks[min(int(mean / most * len(sparks)), len(sparks) - 1) if most else 0] for mean in means)
 
 
+def save_page(path: Path, report: LogReport) -> None:
+    """Write the page of a report.
+
+    Raises:
+        SinkUnavailable: it cannot be written.
+    """
+    try:
+        report.save(path)
+    except OSError as error:
+        raise SinkUnavailable(f"{path} cannot be written: {error.strerror}.", hint="check the path") from None
+
+
 def write_report(report: LogReport, quiet: bool) -> None:
     """What was found, on a screen or two."""
     _write_accounts(report)
+    if report.written is not None:
+        _write_written(report.written)
     if quiet:
         return
     if report.start is not None and report.end is not None:
@@ -66,6 +82,17 @@ def _write_accounts(report: LogReport) -> None:
     formats = ", ".join(f"{name}" for name in report.formats)
     facts = [counted(len(report.files), "file"), formats, size(report.bytes_read), took, f"{rate}/s"]
     write(text((f"  {fitting(' · ').join(each for each in facts if each)}", "bright_black")))
+
+
+def _write_written(written: Written) -> None:
+    parts = [f"Wrote {counted(written.rows, 'line')} to {clean(written.place)}"]
+    if written.malformed:
+        parts.append(f"{written.malformed:,} malformed apart")
+    if written.before:
+        parts.append(f"{written.before:,} were there")
+    if written.files:
+        parts += [counted(written.files, "file"), size(written.bytes)]
+    write(text((f"{glyph('Completed')} ", "green"), fitting(" · ").join(parts)))
 
 
 def _write_traffic(report: LogReport) -> None:
@@ -90,7 +117,7 @@ def _write_traffic(report: LogReport) -> None:
     counts = report.levels or report.status_classes
     parts: list[Any] = [f"  {'Levels' if report.levels else 'Status':<10}"]
     for name, count in counts.items():
-        parts += [(f"{name} ", _CLASS_COLOURS.get(name, "default")), f"{count:,} ({count / report.requests:.1%})  "]
+        parts += [(f"{name} ", CLASS_COLOURS.get(name, "default")), f"{count:,} ({count / report.requests:.1%})  "]
     write(text(*parts))
 
 
@@ -101,7 +128,7 @@ def _write_anomalies(report: LogReport) -> None:
     write(text(("Anomalies", "bold")))
     for found in report.anomalies[:20]:
         when = f"{found.start:%m-%d %H:%M}-{found.end:%H:%M}"
-        write(text(f"  {when}  ", (f"{found.kind:<8}", _KIND_COLOURS.get(found.kind, "yellow")), clean(found.reason)))
+        write(text(f"  {when}  ", (f"{found.kind:<8}", KIND_COLOURS.get(found.kind, "yellow")), clean(found.reason)))
     if len(report.anomalies) > 20:
         write(f"  and {len(report.anomalies) - 20:,} more; --json has them all")
 
@@ -116,7 +143,9 @@ def _tops(report: LogReport) -> list[tuple[str, Top, list[str]]]:
         ("Agents", report.agents, ["agent", "n"]),
         ("Robots", report.robots, ["agent", "n"]),
         ("Components", report.components, ["component", "n", "failed"]),
-        ("Errors", report.templates, ["template", "n"]),
+        ("Errors", report.templates, ["template", "failed", "first"]),
+        ("New errors", report.new_templates, ["template", "failed", "first"]),
+        ("Messages", report.messages, ["template", "n"]),
     ]
 
 

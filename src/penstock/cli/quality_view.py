@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock.cli.console import Column, clean, fitting, glyph, text, write, write_table
 from penstock.cli.units import duration
+from penstock.core.errors import ConfigurationError
 from penstock.quality import RuleResult, ValidationReport
 
 _DIM = "bright_black"
@@ -33,6 +34,18 @@ def write_report(report: ValidationReport, quiet: bool, page: Path | None) -> No
     if page is not None:
         told.append(f"written to {clean(page)}")
     write(text((f"  {fitting(' · ').join(told)}", _DIM)))
+
+
+def save(path: Path, text: str) -> None:
+    """Write a page, or another text, to a file.
+
+    Raises:
+        ConfigurationError: it cannot be written there.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _write_result(result: RuleResult) -> None:

@@ -13,13 +13,13 @@ import typer
 from penstock.cli.console import clean, clean_lines, write, write_json_line
 from penstock.cli.display import Said
 from penstock.cli.help import JSON
-from penstock.cli.records import level_name, log_record
 from penstock.cli.session import complete_run, complete_step, named_run, reading
 from penstock.cli.units import moment
 from penstock.core.errors import RunNotFound
 from penstock.core.events import now_us
 from penstock.core.model import LogLine, Run, RunFilter
 from penstock.core.ports import Journal
+from penstock.orchestrator.records import level_name, log_record
 
 _LOOK_SECONDS = 0.3
 _PAGE = 2000

@@ -19,13 +19,13 @@ from penstock.cli.console import (
 )
 from penstock.cli.execution import execute
 from penstock.cli.help import JSON, PLAIN, QUIET, Command, Group, examples
-from penstock.cli.records import run_record
 from penstock.cli.session import complete_run, complete_step, going_on, named_run, reading, short
 from penstock.cli.summary import advice
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
 from penstock.core.model import Run
 from penstock.engine import recovery
+from penstock.orchestrator.records import run_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 

@@ -10,7 +10,6 @@ import typer
 from penstock.cli.console import clean, clean_lines, colour, console, fitting, glyph, text, width, write, write_json
 from penstock.cli.help import JSON
 from penstock.cli.progress import Progress
-from penstock.cli.records import artifact_record, error_record, errors_of, run_record, step_record
 from penstock.cli.run_table import waiting_told
 from penstock.cli.session import complete_run, named_run, reading, short
 from penstock.cli.summary import advice
@@ -19,6 +18,7 @@ from penstock.cli.units import age, ahead, duration, moment
 from penstock.core.events import ErrorInfo, now_us
 from penstock.core.model import Artifact, Run, RunFilter, TaskRun
 from penstock.core.ports import Journal
+from penstock.orchestrator.records import artifact_record, error_record, errors_of, run_record, step_record
 
 _DIM = "bright_black"
 _MOST_ERRORS = 5

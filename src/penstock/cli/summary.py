@@ -6,7 +6,6 @@ from typing import Any
 
 from penstock.cli.console import Parts, clean, clean_lines, colour, counted, fitting, glyph, width, write_parts
 from penstock.cli.progress import Progress, told_of
-from penstock.cli.records import error_record, run_record
 from penstock.cli.session import short
 from penstock.cli.units import duration
 from penstock.core.events import now_us
@@ -14,6 +13,7 @@ from penstock.core.model import Run
 from penstock.core.states import State, StateType
 from penstock.engine.shown import shown
 from penstock.journal.results import is_exactly_json
+from penstock.orchestrator.records import error_record, run_record
 
 _DIM = "bright_black"
 _WORDS = {130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}

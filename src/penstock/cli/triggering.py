@@ -12,7 +12,6 @@ from penstock.cli.console import clean, fitting, glyph, write_json, write_parts
 from penstock.cli.following import follow as follow_run
 from penstock.cli.parameters import given_parameters, read_file
 from penstock.cli.plans import obstacle
-from penstock.cli.records import run_record
 from penstock.cli.session import executing, named_flow, short
 from penstock.cli.summary import advice
 from penstock.cli.units import ahead, moment
@@ -23,6 +22,7 @@ from penstock.core.events import now_us
 from penstock.core.model import Run
 from penstock.core.ports import Journal
 from penstock.orchestrator.deployments import find_deployment, trigger
+from penstock.orchestrator.records import run_record
 
 _DIM = "bright_black"
 

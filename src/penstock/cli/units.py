@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 
+from penstock.core.clock import iso as iso
+
 
 def duration(microseconds: int | None) -> str:
     """`12 ms`, `1.24 s`, `12.4 s`, `2 min 05 s`, `1 h 02 min`, `3 d 04 h`."""
@@ -83,14 +85,6 @@ def in_zone(at: int, zone: str) -> str:
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[there.weekday()]  # %a would follow the locale
     text = there.isoformat(" ")
     return f"{day} {text[:19].removesuffix(':00')} {text[19:]}"
-
-
-def iso(at: int | None) -> str | None:
-    """`2026-01-31T13:03:22.123456Z`, for machines."""
-    if at is None:
-        return None
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=at)
-    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def micros(moment: str) -> int:

@@ -28,6 +28,16 @@ def now_us() -> int:
     return _clock.now()
 
 
+def iso(at: int | None) -> str | None:
+    """`2026-01-31T13:03:22.123456Z`, for machines; None for no time."""
+    if at is None:
+        return None
+    import datetime
+
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=at)
+    return moment.isoformat(timespec="microseconds") + "Z"
+
+
 def clock() -> Clock:
     """The clock in use."""
     return _clock

@@ -51,6 +51,11 @@ class Scope:
         self.ordinal += 1
         return f"{self.prefix}{name}#{number}", self.ordinal
 
+    def numbered(self, what: str) -> str:
+        """Number one more thing that is done from here and is no call: `load#1#put2`."""
+        number = self.calls[what] = self.calls.get(what, 0) + 1
+        return f"{self.key or 'flow'}#{what}{number}"
+
     def reset(self) -> None:
         """Count from the start again, for another attempt."""
         self.calls.clear()

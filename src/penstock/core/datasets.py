@@ -1,4 +1,7 @@
-"""What a journal keeps of datasets: facts in the stream `dataset/PLACE`, and a row for each with the latest of them."""
+"""What a journal keeps of datasets: facts in the stream `dataset/PLACE`, and a row for each with the latest of them.
+
+What checks have found is in the stream `check/NAME` of what was checked.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import msgspec
 from penstock.core.events import Event
 
 KIND = "dataset"
+CHECKED = "check"
+"""What is known of checks is in streams `check/NAME`."""
 
 
 class DatasetDeclared(Event, frozen=True, omit_defaults=True, kw_only=True):
@@ -105,7 +110,61 @@ class DatasetWritten(_Touched, frozen=True, omit_defaults=True, kw_only=True):
     lineage: Mapping[str, tuple[tuple[str, str], ...]] = msgspec.field(default_factory=dict)
 
 
-DATASETS: tuple[type[Event], ...] = (DatasetDeclared, DatasetForgotten, DatasetRead, DatasetWritten)
+class _Checked(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """Rows were checked against rules.
+
+    Attributes:
+        dataset: what they are called.
+        place: where they were going, of checks that are declared on a dataset.
+        id: the same check is recorded once, however often its step is executed.
+        run: that did it.
+        step: of the run.
+        rows: that were checked.
+        good: of them, those that went on.
+        quarantined: of them, those that went into quarantine; `rows == good + quarantined` where they were not stopped.
+        done: what was done about rows that do not follow the rules: stop, warn or quarantine.
+        rules: how many there are.
+        verdicts: for each rule: passed, failed, error or skipped.
+        failures: rows that do not follow a rule, by rule.
+        repaired: values and rows that repairs have changed, by repair.
+        message: all of it in a sentence.
+    """
+
+    dataset: str
+    place: str = ""
+    id: str = ""
+    run: str | None = None
+    step: str | None = None
+    rows: int | None = None
+    good: int | None = None
+    quarantined: int = 0
+    done: str = ""
+    rules: int = 0
+    verdicts: dict[str, str] = msgspec.field(default_factory=dict)
+    failures: dict[str, int] = msgspec.field(default_factory=dict)
+    repaired: dict[str, int] = msgspec.field(default_factory=dict)
+    message: str = ""
+
+
+class CheckPassed(_Checked, frozen=True, omit_defaults=True, kw_only=True):
+    """Every rule was kept."""
+
+    stored: ClassVar[str] = "CheckPassed"
+
+
+class CheckFailed(_Checked, frozen=True, omit_defaults=True, kw_only=True):
+    """A rule was not kept, or could not be checked.
+
+    Attributes:
+        severity: the worst among those of such rules: error, warning or info.
+    """
+
+    stored: ClassVar[str] = "CheckFailed"
+    severity: str
+
+
+CHECKS = (CheckPassed, CheckFailed)
+DATASETS: tuple[type[Event], ...] = (DatasetDeclared, DatasetForgotten, DatasetRead, DatasetWritten, *CHECKS)
 
 
 class StoredDataset(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@
     |  |- HashError                a value that has no content to make a cache key of
     |  |- BadAutomation            an automation that cannot be (lists every mistake)
     |  |- BadEvent                 an event of one's own that cannot be
+    |  |- BadWebhook               a webhook that cannot be (lists every mistake; in `control`, as the next ones)
+    |  |- BadWorkflow              a workflow that cannot be (lists every mistake)
     |  |- BadLimit                 slots or turns that can never be had, or a limit that cannot be
     |  |- BadArtifact              an artifact that cannot be
     |  |- BadWait                  a wait that cannot be
@@ -40,9 +42,14 @@
     |  |- RunNotResumable          it completed, or its process is alive
     |  |- InvalidTransition        a command that the state does not allow
     |  |  `- NotWaiting               an answer to a run that asks nothing (any more)
+    |  |- WorkflowConflict         another workflow has the name, or it was changed meanwhile
     |  |- PlanNotFound             no such deployment, pool, limit, automation, backfill
     |  |  |- LimitNotFound            no such limit
-    |  |  `- ArtifactNotFound         no such artifact
+    |  |  |- WorkflowNotFound         no such workflow, or no such version of it
+    |  |  |- ArtifactNotFound         no such artifact
+    |  |  |- WebhookNotFound          no such webhook
+    |  |  `- DeliveryNotFound         no such delivery to one
+    |  |- NotRedelivered           a delivery that nobody vouched for cannot be delivered again
     |  |- ReplayDiverged           the code no longer follows what was recorded
     |  |- RunTakenOver             another process executes this run now
     |  |- WrongProcess             a forked child tried to record in its parent's run
@@ -221,6 +228,18 @@ class BadAutomation(AuthoringError, ValueError):
         super().__init__(f"{count} in the automation {name!r}:\n{lines}")
 
 
+class BadWorkflow(AuthoringError, ValueError):
+    """A workflow cannot be."""
+
+    code = "workflow"
+
+    def __init__(self, name: str, mistakes: list[tuple[str, str]]) -> None:
+        self.mistakes = mistakes
+        lines = "\n".join(f"  {where}: {what}".replace("\n", "\n    ") for where, what in mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"{count} in the workflow{f' {name!r}' if name else ''}:\n{lines}")
+
+
 class BadEvent(AuthoringError, ValueError):
     """An event of one's own cannot be."""
 
@@ -390,6 +409,18 @@ class LimitNotFound(PlanNotFound):
     """There is no limit of this name."""
 
     code = "limit-not-found"
+
+
+class WorkflowNotFound(PlanNotFound):
+    """There is no workflow of this name."""
+
+    code = "workflow-not-found"
+
+
+class WorkflowConflict(RunError):
+    """Another workflow has this name, or it was changed meanwhile."""
+
+    code = "workflow-conflict"
 
 
 class ArtifactNotFound(PlanNotFound):

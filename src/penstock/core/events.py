@@ -20,6 +20,7 @@ _plans: Any = LateModule("penstock.core.plans")  # most runs never meet them, an
 _verdicts: Any = LateModule("penstock.core.verdicts")
 _sealed: Any = LateModule("penstock.core.sealed")
 _datasets: Any = LateModule("penstock.core.datasets")
+_webhooks: Any = LateModule("penstock.core.webhooks")
 
 
 class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -488,7 +489,7 @@ def event_kind(name: str, version: int) -> type[Event] | None:
     """The class of an event as it is stored; None for an unknown one."""
     kind = EVENTS.get((name, version))
     if kind is None:
-        others = (*_plans.PLANS, *_verdicts.VERDICTS, *_sealed.CONNECTIONS, *_datasets.DATASETS)
+        others = (*_plans.PLANS, *_verdicts.VERDICTS, *_sealed.CONNECTIONS, *_datasets.DATASETS, *_webhooks.WEBHOOKS)
         EVENTS.update({(kind.stored, kind.version): kind for kind in others})
         kind = EVENTS.get((name, version))
     return kind

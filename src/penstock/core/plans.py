@@ -1,4 +1,4 @@
-"""The facts a journal keeps of what is planned: deployments, pools, limits, automations, backfills.
+"""The facts a journal keeps of what is planned: deployments, workflows, pools, limits, automations, backfills.
 
 Each is appended to a stream of its own, such as `deployment/nightly`.
 """
@@ -13,7 +13,7 @@ from penstock.core.events import Event
 
 
 def stream_of(kind: str, name: str) -> str:
-    """The stream of a deployment, pool, limit, automation or backfill."""
+    """The stream of a deployment, workflow, pool, limit, automation or backfill."""
     return f"{kind}/{name}"
 
 
@@ -290,6 +290,54 @@ class KeyTaken(Event, frozen=True, omit_defaults=True, kw_only=True):
     run_id: str
 
 
+class WorkflowCreated(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """There is a workflow (see `core.workflows.WorkflowSpec`).
+
+    Attributes:
+        number: of the version: 1, or one more than that of a workflow of this name that was deleted.
+        by: who made it.
+        key: an idempotency key; whoever asks for the same with it again is told of this one.
+    """
+
+    stored: ClassVar[str] = "WorkflowCreated"
+    name: str
+    number: int
+    spec: dict[str, Any]
+    by: str | None = None
+    key: str | None = None
+
+
+class WorkflowUpdated(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """The workflow is as `spec` says from now on. Runs that have begun go on as they were.
+
+    Attributes:
+        number: of the version: one more than before.
+        restores: the earlier version that it is again.
+        by: who changed it.
+    """
+
+    stored: ClassVar[str] = "WorkflowUpdated"
+    name: str
+    number: int
+    spec: dict[str, Any]
+    restores: int | None = None
+    by: str | None = None
+
+
+class WorkflowDeleted(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """The workflow is gone, and its deployment with it; its versions and its runs stay.
+
+    Attributes:
+        number: of its last version.
+        by: who deleted it.
+    """
+
+    stored: ClassVar[str] = "WorkflowDeleted"
+    name: str
+    number: int
+    by: str | None = None
+
+
 class RunsPurged(Event, frozen=True, omit_defaults=True, kw_only=True):
     """Old runs were removed, with all that belonged to them.
 
@@ -338,5 +386,8 @@ PLANS: tuple[type[Event], ...] = (
     BackfillCreated,
     BackfillEnded,
     KeyTaken,
+    WorkflowCreated,
+    WorkflowUpdated,
+    WorkflowDeleted,
     RunsPurged,
 )

@@ -9,9 +9,11 @@ from penstock.core.errors import ConfigurationError
 KEPT = frozenset(
     {
         *("DeploymentDeclared", "DeploymentPaused", "DeploymentResumed", "DeploymentDeleted"),
+        *("WorkflowCreated", "WorkflowUpdated", "WorkflowDeleted"),
         *("PoolDeclared", "QueueDeclared", "QueueDeleted", "PoolDeleted", "LimitDeclared", "LimitDeleted"),
         *("AutomationDeclared", "AutomationDeleted", "BackfillCreated", "BackfillEnded", "RunsPurged"),
         *("ConnectionSaved", "ConnectionResealed", "ConnectionDeleted", "DatasetDeclared", "DatasetForgotten"),
+        *("WebhookDeclared", "WebhookDeleted"),
     }
 )
 """What people decided, and that runs were removed: there for good."""
@@ -30,7 +32,7 @@ OF_RUNS = frozenset(
 PASSING = frozenset(
     {
         *("ScheduleMoved", "AutomationMatched", "AutomationFired", "ActionTried", "ActionEnded", "Happened"),
-        *("DatasetRead", "DatasetWritten"),
+        *("DatasetRead", "DatasetWritten", "CheckPassed", "CheckFailed", "WebhookReceived"),
     }
 )
 """What happened, and matters for a while: it leaves when it is as old as completed runs that leave."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.core import events, plans, sealed, verdicts
+from penstock.core import datasets, events, plans, sealed, verdicts, webhooks
 from penstock.core.automations import Trigger, several
 from penstock.core.events import Event, TaskEvent
 from penstock.core.templates import as_text, lookup
@@ -70,8 +70,8 @@ class Step(NamedTuple):
 @lru_cache(maxsize=1)
 def stored_names() -> dict[str, type[Event]]:
     """Every event by the name it is stored under."""
-    kinds = [*events.EVENTS.values(), *plans.PLANS, *verdicts.VERDICTS, *sealed.CONNECTIONS]
-    return {kind.stored: kind for kind in kinds}
+    others = (plans.PLANS, verdicts.VERDICTS, sealed.CONNECTIONS, datasets.DATASETS, webhooks.WEBHOOKS)
+    return {kind.stored: kind for kinds in (events.EVENTS.values(), *others) for kind in kinds}
 
 
 def is_glob(pattern: str) -> bool:

@@ -10,11 +10,12 @@ from penstock.core.addresses import is_secret
 from penstock.core.errors import ConfigurationError, DatasetNotFound
 from penstock.core.ports.data import Landed, Landing, Place, Table, Version
 from penstock.core.rows.types import types_of
-from penstock.data.addresses import table_at
+from penstock.data.checking import Checking, checks_of
 from penstock.data.conforming import Conforming
 from penstock.data.putting import put
 from penstock.data.recording import NamedSink
 from penstock.engine import datasets
+from penstock.engine.addresses import table_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +35,8 @@ class Dataset(NamedSink):
         mode: what rows do; by default they are merged where there are keys, and appended elsewhere.
         columns: names and types, such as `{"id": "int64", "day": "date"}`. Rows that do not have them, or have more,
             are rejected. By default columns are as they come.
+        checks: what rows have to follow before they land: rules, such as the path of their file, or
+            `penstock.quality.Checks`, which also says what is done where they do not. They see the declared columns.
         description: for people who look at it.
         owner: who is asked about it.
         tags: for finding it.
@@ -53,6 +56,7 @@ class Dataset(NamedSink):
         partition_by: str | Sequence[str] = (),
         mode: str | None = None,
         columns: Mapping[str, Any] | None = None,
+        checks: Any = None,
         description: str = "",
         owner: str = "",
         tags: str | Sequence[str] = (),
@@ -77,6 +81,7 @@ class Dataset(NamedSink):
                 hint="give them to the table, or give the dataset an address",
             )
         self._kinds = columns
+        self._checks = checks_of(checks)
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {self._at!r})"
@@ -112,6 +117,7 @@ class Dataset(NamedSink):
             "partition_by": list(self.partition_by),
             "mode": self.mode,
             "columns": self.columns,
+            "checks": self._checks.told() if self._checks is not None else None,
             "description": self.description,
             "owner": self.owner,
             "tags": list(self.tags),
@@ -121,7 +127,10 @@ class Dataset(NamedSink):
 
     def open(self, pipe: str) -> Landing:
         """See `Sink.open`."""
+        gate = self._checks.gate(self.name, str(self.place)) if self._checks is not None else None
         landing = self.table.sink().open(pipe)
+        if gate is not None:
+            landing = Checking(landing, gate, self.name)
         if self._kinds is None:
             return landing
         return Conforming(landing, types_of(self._kinds, "columns"), self.name)

@@ -64,8 +64,7 @@ def _place() -> tuple[str, str]:
     scope = current_scope.get()
     if scope is None or scope.foreign:
         return "put", new_run_id()
-    number = scope.calls[_CALLS] = scope.calls.get(_CALLS, 0) + 1
-    here = f"{scope.key or 'flow'}#put{number}"
+    here = scope.numbered(_CALLS)
     return f"put {scope.live.flow.name} {here}", f"{scope.live.id}/{here}"
 
 

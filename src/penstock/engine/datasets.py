@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from penstock.core.context import current_scope
-from penstock.core.datasets import KIND, DatasetDeclared, DatasetForgotten, DatasetRead, DatasetWritten, StoredDataset
+from penstock.core.datasets import (
+    CHECKED,
+    KIND,
+    CheckFailed,
+    CheckPassed,
+    DatasetDeclared,
+    DatasetForgotten,
+    DatasetRead,
+    DatasetWritten,
+    StoredDataset,
+)
 from penstock.core.errors import DatasetNotFound, SequenceConflict
 from penstock.core.events import Event, Record, now_us
 from penstock.core.plans import stream_of
@@ -129,6 +139,21 @@ def read(
     _append(journal, event)
 
 
+def checked(journal: Journal, dataset: str, severity: str | None, facts: Mapping[str, Any], id: str = "") -> None:
+    """Record that rows were checked.
+
+    Args:
+        journal: where.
+        dataset: what they are called.
+        severity: the worst of the rules that were not kept; None where all were.
+        facts: more fields of `CheckPassed`.
+        id: the same check is recorded once.
+    """
+    told = {"at": now_us(), "dataset": dataset, "id": id, **_here(), **facts}
+    event = CheckPassed(**told) if severity is None else CheckFailed(**told, severity=severity)
+    _append(journal, event, stream_of(CHECKED, dataset))
+
+
 def declare(journal: Journal, place: Place, name: str, address: str, spec: Mapping[str, Any]) -> None:
     """Record what people say of a dataset, where it is not what is on record."""
     plain = msgspec.json.decode(msgspec.json.encode(dict(spec)))
@@ -169,9 +194,9 @@ def _here() -> dict[str, Any]:
     return {"run": str(scope.live.id), "step": scope.key}
 
 
-def _append(journal: Journal, event: Event) -> None:
+def _append(journal: Journal, event: Event, stream: str = "") -> None:
     """Append to the stream of the dataset, whoever else does; what is there already is not recorded again."""
-    stream = stream_of(KIND, event.place)  # type: ignore[attr-defined]
+    stream = stream or stream_of(KIND, event.place)  # type: ignore[attr-defined]
     wanted = getattr(event, "id", "")
     while True:
         seq = journal.last_seq(stream)

@@ -15,6 +15,7 @@ from penstock.authoring.registry import declared_flows
 from penstock.core.decisions import (
     Finish,
     RequestCancel,
+    Reschedule,
     Resume,
     RunState,
     TaskState,
@@ -129,7 +130,7 @@ def prepare_resume(engine: LocalEngine, run_id: str, flow: Any = None) -> tuple[
     return run, flow
 
 
-def fork(journal: Journal, run: Run, from_step: str | None, origin: str = "fork") -> Run:
+def fork(journal: Journal, run: Run, from_step: str | None, origin: str = "fork", *, pool: str | None = None) -> Run:
     """A new run that takes over completed steps of another one.
 
     Args:
@@ -137,6 +138,7 @@ def fork(journal: Journal, run: Run, from_step: str | None, origin: str = "fork"
         run: the other run, ended or not.
         from_step: this step, and every one called after it, is executed anew; None takes over all that completed.
         origin: `fork` or `resume`.
+        pool: the workers of this pool execute it, from now on; None where whoever makes it does that.
 
     Raises:
         RunNotResumable: there is no such step.
@@ -146,8 +148,12 @@ def fork(journal: Journal, run: Run, from_step: str | None, origin: str = "fork"
         raise RunNotFound(f"Run {run.name} was removed meanwhile.")
     ordinal = _ordinal_of(records, run, from_step)
     new_id = new_run_id()
-    extra = {"origin_id": run.id, "origin": origin, "from_step": from_step}
+    extra: dict[str, Any] = {"origin_id": run.id, "origin": origin, "from_step": from_step}
+    if pool is not None:
+        extra |= {"pool": pool, "queue": run.queue or "default"}
     _carry(journal, records, new_id, ordinal, extra, 0)
+    if pool is not None:  # not before everything is there that it takes over
+        append_command(journal, new_id, Reschedule(now_us(), now_us()))
     made = journal.run(new_id)
     assert made is not None
     return made
@@ -184,7 +190,7 @@ def _carry(
         top |= dict.fromkeys(("pool", "queue", "due_at", "schedule", "next_due", "key"))
     if depth == 0 and first.event.parent_id is not None:
         top |= {"parent_id": None, "parent_key": None, "root_id": None}
-    created = msgspec.structs.replace(first.event, at=now_us(), **top, **extra)
+    created = msgspec.structs.replace(first.event, at=now_us(), **{**top, **extra})
     kept = [Record(created, first.data)]
     children: list[tuple[str, str]] = []
     carried = _carrying.Carried(records, ordinal)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from penstock.core.datasets import StoredDataset
-from penstock.journal.connections import SqlConnections
+from penstock.journal.bookmarks import SqlBookmarks
 
 _COLUMNS = (
     "place", "namespace", "path", "name", "address", "spec", "columns", "data_version", "landed", "rejected",
@@ -16,7 +16,7 @@ _COLUMNS = (
 _decode = msgspec.json.Decoder().decode
 
 
-class SqlDatasets(SqlConnections):
+class SqlDatasets(SqlBookmarks):
     """A projection of the events of datasets."""
 
     def datasets(self, called: str | None = None) -> list[StoredDataset]:

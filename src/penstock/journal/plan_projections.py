@@ -32,6 +32,9 @@ from penstock.core.plans import (
     QueueDeleted,
     RunsPurged,
     ScheduleMoved,
+    WorkflowCreated,
+    WorkflowDeleted,
+    WorkflowUpdated,
 )
 from penstock.journal.projections import Projection
 
@@ -96,11 +99,21 @@ def _owed(stream: str, e: AutomationFired, data: bytes | None) -> _Rows:
     ]
 
 
+def _workflow(stream: str, e: WorkflowCreated | WorkflowUpdated, data: bytes | None) -> _Rows:
+    tags = "".join(f"{tag}\n" for tag in ("", *e.spec.get("tags", ())))  # no tag holds a line break
+    return ((e.name, e.number, _text(e.spec), tags, e.at),)
+
+
+def _created(stream: str, e: WorkflowCreated, data: bytes | None) -> _Rows:
+    return tuple((*row, e.at) for row in _workflow(stream, e, data))
+
+
 def _completed(stream: str, e: RunsPurged, data: bytes | None) -> _Rows:
     return [(flow, each, e.at) for flow, partitions in e.partitions.items() for each in dict.fromkeys(partitions)]
 
 
 _OWED = ("firing", "action", "automation", "outside", "due_at", "position", "attempt", "under_way", "content")
+_WORKFLOW = ("name", "version", "spec", "tags", "updated_at")
 _NEXT = ("deployment", "name", "next_due")
 _ONE = ("deployment", "name", "paused", "next_due")
 
@@ -201,5 +214,8 @@ PROJECTIONS: dict[type[Event], tuple[Projection, ...]] = {
     BackfillEnded: (
         Projection("backfills", "set", ("id", "state", "ended_at"), lambda s, e, d: ((e.id, e.state, e.at),)),
     ),
+    WorkflowCreated: (Projection("workflows", "put", (*_WORKFLOW, "created_at"), _created),),
+    WorkflowUpdated: (Projection("workflows", "set", _WORKFLOW, _workflow),),
+    WorkflowDeleted: (Projection("workflows", "drop", ("name",), lambda s, e, d: ((e.name,),)),),
     RunsPurged: (Projection("partitions", "put", ("flow", "partition", "at"), _completed),),
 }

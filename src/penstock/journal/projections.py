@@ -48,6 +48,7 @@ from penstock.journal.terms import ref_term, terms_of_message, terms_of_run, wor
 _plans: Any = LateModule("penstock.journal.plan_projections")
 _verdicts: Any = LateModule("penstock.journal.verdict_projections")
 _datasets: Any = LateModule("penstock.journal.dataset_projections")
+_webhooks: Any = LateModule("penstock.journal.webhook_projections")
 
 KEYS = {
     "runs": ("id",),
@@ -65,7 +66,10 @@ KEYS = {
     "owed_actions": ("firing", "action"),
     "backfills": ("id",),
     "partitions": ("flow", "partition"),
+    "workflows": ("name",),
     "datasets": ("place",),
+    "webhooks": ("name",),
+    "deliveries": ("id",),
 }
 
 RUN_COLUMNS = (
@@ -321,7 +325,8 @@ def projections_of(kind: type[Event]) -> tuple[Projection, ...]:
     """What an event of this kind changes; where it may refer to results, that too."""
     found = PROJECTIONS.get(kind)
     if found is None:
-        PROJECTIONS.update({**_plans.PROJECTIONS, **_verdicts.PROJECTIONS, **_datasets.PROJECTIONS})
+        for others in (_plans, _verdicts, _datasets, _webhooks):
+            PROJECTIONS.update(others.PROJECTIONS)
         found = PROJECTIONS.get(kind, ())
     refers = _MAY_REFER.intersection(kind.__struct_fields__)
     if not refers and kind is not UnknownEvent:

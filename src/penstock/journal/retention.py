@@ -139,11 +139,12 @@ class SqlRetention(SqlCore):
         for start in range(0, len(positions), 500):
             some = positions[start : start + 500]
             marks = ", ".join("?" * len(some))
-            sql = (
-                f"DELETE FROM events WHERE position IN ({marks}) AND ({last} OR {_WHOLE}) "
+            doomed = (
+                f"FROM events WHERE position IN ({marks}) AND ({last} OR {_WHOLE}) "
                 "AND position < (SELECT max(position) FROM events)"
             )
-            count += self._write([(sql, tuple(some))])[0]
+            listed = f"DELETE FROM deliveries WHERE stream IN (SELECT stream {doomed} AND type = 'WebhookReceived')"
+            count += self._write([(listed, tuple(some)), (f"DELETE {doomed}", tuple(some))])[1]
         return count
 
     def purged_partitions(self, flow: str) -> set[str]:

@@ -265,6 +265,22 @@ CREATE TABLE connections (
     saved_at BIGINT NOT NULL,
     CONSTRAINT pk_connections PRIMARY KEY (name)
 );
+CREATE TABLE bookmarks (
+    name TEXT COLLATE "C" NOT NULL,
+    seq BIGINT NOT NULL,
+    saved_at BIGINT NOT NULL,
+    data BYTEA NOT NULL,
+    CONSTRAINT pk_bookmarks PRIMARY KEY (name)
+);
+CREATE TABLE workflows (
+    name TEXT COLLATE "C" NOT NULL,
+    version INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT pk_workflows PRIMARY KEY (name)
+);
 CREATE TABLE datasets (
     place TEXT COLLATE "C" NOT NULL,
     namespace TEXT NOT NULL,
@@ -283,3 +299,26 @@ CREATE TABLE datasets (
     CONSTRAINT pk_datasets PRIMARY KEY (place)
 );
 CREATE INDEX ix_datasets_name ON datasets (name);
+CREATE TABLE webhooks (
+    name TEXT COLLATE "C" NOT NULL,
+    spec TEXT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT pk_webhooks PRIMARY KEY (name)
+);
+CREATE TABLE deliveries (
+    id TEXT COLLATE "C" NOT NULL,
+    hook TEXT COLLATE "C" NOT NULL,
+    stream TEXT COLLATE "C" NOT NULL,
+    at BIGINT NOT NULL,
+    status TEXT COLLATE "C" NOT NULL,
+    delivery TEXT,
+    reason TEXT,
+    message TEXT,
+    address TEXT,
+    size BIGINT NOT NULL,
+    verified BOOLEAN NOT NULL,
+    again TEXT,
+    CONSTRAINT pk_deliveries PRIMARY KEY (id)
+);
+CREATE INDEX ix_deliveries_hook ON deliveries (hook, id);
+CREATE INDEX ix_deliveries_stream ON deliveries (stream);

@@ -370,6 +370,28 @@ connections = Table(
     PrimaryKeyConstraint("name", name="pk_connections"),
 )
 
+bookmarks = Table(
+    "bookmarks",
+    metadata,
+    _needed("name", _Key),
+    _needed("seq", BigInteger()),
+    _needed("saved_at", BigInteger()),
+    _needed("data", LargeBinary()),
+    PrimaryKeyConstraint("name", name="pk_bookmarks"),
+)
+
+workflows = Table(
+    "workflows",
+    metadata,
+    _needed("name", _Key),
+    _needed("version", Integer()),
+    _needed("spec", Text()),
+    _needed("tags", Text()),
+    _needed("created_at", BigInteger()),
+    _needed("updated_at", BigInteger()),
+    PrimaryKeyConstraint("name", name="pk_workflows"),
+)
+
 datasets = Table(
     "datasets",
     metadata,
@@ -390,3 +412,32 @@ datasets = Table(
     PrimaryKeyConstraint("place", name="pk_datasets"),
 )
 Index("ix_datasets_name", datasets.c.name)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    _needed("name", _Key),
+    _needed("spec", Text()),
+    _needed("updated_at", BigInteger()),
+    PrimaryKeyConstraint("name", name="pk_webhooks"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _needed("id", _Key),
+    _needed("hook", _Key),
+    _needed("stream", _Key),
+    _needed("at", BigInteger()),
+    _needed("status", _Key),
+    Column("delivery", Text()),
+    Column("reason", Text()),
+    Column("message", Text()),
+    Column("address", Text()),
+    _needed("size", BigInteger()),
+    _needed("verified", Boolean()),
+    Column("again", Text()),
+    PrimaryKeyConstraint("id", name="pk_deliveries"),
+)
+Index("ix_deliveries_hook", deliveries.c.hook, deliveries.c.id)
+Index("ix_deliveries_stream", deliveries.c.stream)

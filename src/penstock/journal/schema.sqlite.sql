@@ -241,6 +241,22 @@ CREATE TABLE connections (
   saved_at BIGINT NOT NULL,
   CONSTRAINT pk_connections PRIMARY KEY (name)
 );
+CREATE TABLE bookmarks (
+  name TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  saved_at BIGINT NOT NULL,
+  data BLOB NOT NULL,
+  CONSTRAINT pk_bookmarks PRIMARY KEY (name)
+);
+CREATE TABLE workflows (
+  name TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  spec TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  CONSTRAINT pk_workflows PRIMARY KEY (name)
+);
 CREATE TABLE datasets (
   place TEXT NOT NULL,
   namespace TEXT NOT NULL,
@@ -259,3 +275,26 @@ CREATE TABLE datasets (
   CONSTRAINT pk_datasets PRIMARY KEY (place)
 );
 CREATE INDEX ix_datasets_name ON datasets (name);
+CREATE TABLE webhooks (
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  CONSTRAINT pk_webhooks PRIMARY KEY (name)
+);
+CREATE TABLE deliveries (
+  id TEXT NOT NULL,
+  hook TEXT NOT NULL,
+  stream TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  status TEXT NOT NULL,
+  delivery TEXT,
+  reason TEXT,
+  message TEXT,
+  address TEXT,
+  size BIGINT NOT NULL,
+  verified BOOLEAN NOT NULL,
+  again TEXT,
+  CONSTRAINT pk_deliveries PRIMARY KEY (id)
+);
+CREATE INDEX ix_deliveries_hook ON deliveries (hook, id);
+CREATE INDEX ix_deliveries_stream ON deliveries (stream);

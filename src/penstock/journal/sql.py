@@ -20,6 +20,8 @@ from penstock.journal.projections import TASK_COLUMNS
 from penstock.journal.rows import result_refs, saved_of, task_run_of
 from penstock.journal.search import SqlSearch
 from penstock.journal.slots import SqlSlots
+from penstock.journal.webhooks import SqlWebhooks
+from penstock.journal.workflows import SqlWorkflows
 
 EVENT_COLUMNS = "position, stream, seq, type, version, at, body, data"
 INSERT_EVENT = "INSERT INTO events (stream, seq, type, version, at, body, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -28,7 +30,7 @@ CURSOR = "SELECT position FROM cursors WHERE name = ?"
 TABLES = (
     "runs", "task_runs", "events", "logs", "cursors", "terms", "deployments", "schedules", "pools", "queues", "workers",
     "leases", "limits", "tickets", "cache", "artifacts", "automations", "automation_groups", "owed_actions",
-    "backfills", "partitions", "connections", "datasets",
+    "backfills", "partitions", "connections", "bookmarks", "workflows", "datasets", "webhooks", "deliveries",
 )  # fmt: skip
 _PAGE = 1000
 
@@ -62,7 +64,7 @@ def _of_types(types: Sequence[str]) -> str:
     return f"AND type IN ({', '.join('?' * len(types))})" if types else ""
 
 
-class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets):
+class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets, SqlWebhooks, SqlWorkflows):
     """Everything but `append`, `commit` and `write_logs`, over the primitives of `SqlCore`."""
 
     visible = "1 = 1"

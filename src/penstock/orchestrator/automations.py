@@ -17,6 +17,7 @@ from penstock.core.model import StoredAutomation
 from penstock.core.plans import AutomationDeclared, AutomationDeleted
 from penstock.core.ports import Alerts, Journal, Watch
 from penstock.orchestrator.actions import Actions
+from penstock.orchestrator.breaches import breaches
 from penstock.orchestrator.calls import Send, call
 from penstock.orchestrator.declaring import tables_in
 from penstock.orchestrator.evaluator import BEGINNING, CURSOR, Evaluator
@@ -211,7 +212,7 @@ def delete(journal: Journal, name: str) -> None:
 
 
 def automations_in_project(file: Path) -> dict[str, Automation]:
-    """The automations in `[tool.penstock.automations]` of a pyproject.toml, by name.
+    """The automations that a pyproject.toml declares, by name, and those that its `[tool.penstock.alerts]` stands for.
 
     Raises:
         ConfigurationError: the file cannot be read, or an automation in it cannot be; every mistake is told.
@@ -223,6 +224,10 @@ def automations_in_project(file: Path) -> dict[str, Automation]:
             found[name] = msgspec.structs.replace(declared(name, table), folder=str(file.parent))
         except BadAutomation as error:
             mistakes.append(error.message)
+    try:
+        found = {**breaches(tables_in(file, "alerts"), str(file.parent)), **found}
+    except BadAutomation as error:
+        mistakes.append(error.message)
     if mistakes:
         told = "\n".join(mistakes).replace("\n", "\n  ")
         raise ConfigurationError(f"{file} cannot be used:\n  {told}")

@@ -58,13 +58,27 @@ def declare(journal: Journal, deployment: Deployment) -> bool:
     Raises:
         DeploymentError: it cannot be.
     """
+    event = declaring(journal, deployment)
+    if event is not None:
+        append_plan(journal, "deployment", deployment.name, event)
+    return event is not None
+
+
+def declaring(journal: Journal, deployment: Deployment, *, by_hand: bool = True) -> DeploymentDeclared | None:
+    """The event that makes a deployment what it says here; None when it is so already. See `declare`.
+
+    Args:
+        journal: where it is.
+        deployment: as it is to be.
+        by_hand: what was paused or resumed by hand stays so.
+    """
     checked(deployment)
     data = as_data(deployment)
     stored = next(iter(journal.deployments(deployment.name)), None)
     before = {each.name: each for each in stored.schedules} if stored is not None else {}
     if stored is not None and stored.spec == data:
-        return False
-    by_hand = stored is not None and stored.spec.get("paused", False) == deployment.paused
+        return None
+    by_hand = by_hand and stored is not None and stored.spec.get("paused", False) == deployment.paused
     paused = stored.paused if stored is not None and by_hand else deployment.paused
     now = now_us()
     due = []
@@ -82,7 +96,7 @@ def declare(journal: Journal, deployment: Deployment) -> bool:
             next_due = next_after(schedule.spec, max(now, (known.fired_until if known else None) or 0))
         due.append(ScheduleDue(name=schedule.name, spec=spec, next_due=next_due, paused=rests))
     names = {schedule.name for schedule in deployment.schedules}
-    event = DeploymentDeclared(
+    return DeploymentDeclared(
         at=now,
         name=deployment.name,
         flow=deployment.flow,
@@ -94,8 +108,6 @@ def declare(journal: Journal, deployment: Deployment) -> bool:
         schedules=tuple(due),
         dropped=tuple(sorted(set(before) - names)),
     )
-    append_plan(journal, "deployment", deployment.name, event)
-    return True
 
 
 def pause(journal: Journal, name: str, schedule: str | None = None) -> None:

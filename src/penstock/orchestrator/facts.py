@@ -109,7 +109,7 @@ def run_of(stored: Stored) -> str | None:
     if "/" not in stored.stream:
         return stored.stream
     event: Any = stored.event
-    found = event.run if isinstance(event, Happened) else getattr(event, "run_id", None)
+    found = getattr(event, "run_id", None) or getattr(event, "run", None)
     return str(found) if found else None
 
 

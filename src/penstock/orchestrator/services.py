@@ -21,6 +21,7 @@ from penstock.core.events import now_us
 from penstock.core.ids import new_owner
 from penstock.core.model import Run
 from penstock.core.ports import Journal
+from penstock.core.workflows import WorkflowFilter
 from penstock.orchestrator.alerts import alerts_in
 from penstock.orchestrator.automations import Automations
 from penstock.orchestrator.backfill import settle_all
@@ -84,6 +85,8 @@ def refuse_taken_names(journal: Journal, deployments: Sequence[Deployment]) -> N
             raise DeploymentError(f"{deployment!r} is no deployment.", hint="make one: my_flow.to_deployment(...)")
         if deployment.name in flows:
             raise DeploymentError(f"Two deployments are named {deployment.name!r}.", hint="give one another name")
+        if journal.workflows(WorkflowFilter(name=deployment.name, limit=1)):
+            raise DeploymentError(f"There is a workflow {deployment.name!r} already.", hint="give another name")
         known = journal.deployments(deployment.name)
         flows[deployment.name] = known[0].flow if known else deployment.flow
         if flows[deployment.name] != deployment.flow:

@@ -81,7 +81,7 @@ _READS = frozenset(
         ),
         "automations",
         *("read_back", "settled", "remembered", "owed_actions"),
-        *("backfills", "connections", "datasets"),
+        *("backfills", "connections", "bookmark", "datasets", "workflows", "count_workflows"),
         *("ended_before", "families", "needed_from", "purged_partitions", "refs_of", "unused", "identity"),
     }
 )

@@ -16,6 +16,7 @@ Example:
 from __future__ import annotations
 
 from penstock.testing.journal_automations import FollowerDuties
+from penstock.testing.journal_bookmarks import BookmarkDuties
 from penstock.testing.journal_claims import ClaimDuties
 from penstock.testing.journal_connections import ConnectionDuties
 from penstock.testing.journal_crowd import CrowdDuties
@@ -27,6 +28,8 @@ from penstock.testing.journal_search import SearchDuties
 from penstock.testing.journal_slots import SlotDuties
 from penstock.testing.journal_streams import StreamDuties
 from penstock.testing.journal_watch import WatchDuties
+from penstock.testing.journal_webhooks import WebhookDuties
+from penstock.testing.journal_workflows import WorkflowDuties
 from penstock.testing.journal_writing import WritingDuties
 
 
@@ -43,7 +46,10 @@ class JournalConformance(
     FollowerDuties,
     RetentionDuties,
     ConnectionDuties,
+    BookmarkDuties,
     DatasetDuties,
+    WebhookDuties,
+    WorkflowDuties,
 ):
     """Every duty in the docstrings of `penstock.core.ports.Journal`.
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.core.datasets import DatasetDeclared, DatasetForgotten, DatasetRead, DatasetWritten, StoredDataset
+from penstock.core.datasets import (
+    CheckFailed,
+    CheckPassed,
+    DatasetDeclared,
+    DatasetForgotten,
+    DatasetRead,
+    DatasetWritten,
+    StoredDataset,
+)
 from penstock.core.events import Event, Record
 from penstock.core.ports import Journal
 from penstock.testing.openings import Openings
@@ -63,6 +71,19 @@ class DatasetDuties(Openings):
             ("orders", "s3://b/orders"),
         ]
         assert [one.place for one in journal.datasets("orders")] == ["s3://b/orders"]
+
+    def test_what_checks_have_found_is_read_back(self) -> None:
+        journal = self.opened()
+        passed = CheckPassed(at=1, dataset="orders", rows=3, good=3, verdicts={"unique(id)": "passed"})
+        failures, verdicts = {"zoë's rule": 2}, {"zoë's rule": "failed"}
+        failed = CheckFailed(at=2, dataset="orders", severity="warning", failures=failures, verdicts=verdicts)
+        journal.append("check/orders", 0, [Record(passed), Record(failed)])
+        journal.append("check/x", 0, [Record(CheckFailed(at=3, dataset="x", severity="error", quarantined=2))])
+        again = self.again(journal)
+        assert [stored.event for stored in again.load("check/orders")] == [passed, failed]
+        found = again.read_back(types=["CheckFailed"])
+        assert [stored.event.dataset for stored in found] == ["x", "orders"]  # type: ignore[attr-defined]
+        assert again.datasets() == []
 
     def test_a_dataset_that_was_forgotten(self) -> None:
         journal = self.opened()

@@ -14,6 +14,7 @@ from penstock.core.events import EVENTS, Event
 from penstock.core.plans import PLANS
 from penstock.core.sealed import CONNECTIONS
 from penstock.core.verdicts import VERDICTS
+from penstock.core.webhooks import WEBHOOKS
 
 
 def sample(kind: Any, numbers: Any = None) -> Any:
@@ -56,4 +57,5 @@ def sample(kind: Any, numbers: Any = None) -> Any:
 @cache
 def every_event() -> tuple[Event, ...]:
     """One event of every kind there is."""
-    return tuple(sample(kind) for kind in dict.fromkeys((*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS, *DATASETS)))
+    late = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS, *WEBHOOKS)
+    return tuple(sample(kind) for kind in dict.fromkeys((*EVENTS.values(), *late)))

@@ -32,7 +32,10 @@ if TYPE_CHECKING:  # these cost more than the rest of `import penstock`
         Ticket,
         Worker,
     )
+    from penstock.core.ports.bookmarks import Bookmark
     from penstock.core.sealed import SealedConnection
+    from penstock.core.webhooks import StoredDelivery, StoredWebhook
+    from penstock.core.workflows import StoredWorkflow, WorkflowFilter
 
 
 class Journal(ABC):
@@ -296,8 +299,61 @@ class Journal(ABC):
         """
 
     @abstractmethod
+    def bookmark(self, name: str) -> Bookmark | None:
+        """What was kept last under this name."""
+
+    @abstractmethod
+    def keep_bookmark(self, name: str, expected: int, data: bytes) -> bool:
+        """Keep something in the place of what was kept before.
+
+        Args:
+            name: whose it is.
+            expected: the `seq` of what is there; 0 for nothing.
+            data: what to keep.
+
+        Returns:
+            False when something else was there; nothing was kept.
+        """
+
+    @abstractmethod
+    def drop_bookmark(self, name: str) -> bool:
+        """Forget what was kept under this name; False where nothing was."""
+
+    @abstractmethod
     def datasets(self, called: str | None = None) -> list[StoredDataset]:
         """Every dataset by name, or those that have this name or this place."""
+
+    @abstractmethod
+    def webhooks(self, name: str | None = None) -> list[StoredWebhook]:
+        """Every webhook by name, or the one of this name."""
+
+    @abstractmethod
+    def deliveries(
+        self,
+        hook: str | None = None,
+        status: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+        *,
+        named: str | None = None,
+    ) -> list[StoredDelivery]:
+        """Requests that came to webhooks, newest first.
+
+        Args:
+            hook: only those to this webhook.
+            status: only those that were accepted, refused or failed.
+            before: only those whose id sorts before this one.
+            limit: at most so many.
+            named: only those whose id ends with this text, or that their sender gave this id.
+        """
+
+    @abstractmethod
+    def workflows(self, where: WorkflowFilter) -> list[StoredWorkflow]:
+        """A page of workflows, by name."""
+
+    @abstractmethod
+    def count_workflows(self, where: WorkflowFilter) -> int:
+        """How many there are on all pages together (`after`, `skip` and `limit` do not count)."""
 
     @abstractmethod
     def automations(self, name: str | None = None) -> list[StoredAutomation]:

@@ -177,6 +177,23 @@ def home_folder() -> Path:
     return _home[0]()
 
 
+_datasets: list[Callable[[], Callable[[str, str], Any]]] = []
+
+
+def provide_datasets(provider: Callable[[], Callable[[str, str], Any]]) -> None:
+    """Say what makes a dataset of a name and an address (called once, by the package)."""
+    _datasets[:] = [provider]
+
+
+def dataset_at(name: str, address: str) -> Any:
+    """The dataset of this name at an address.
+
+    Raises:
+        ConfigurationError: there cannot be one.
+    """
+    return _datasets[0]()(name, address)
+
+
 def current_services() -> Services:
     """What deploys and serves flows."""
     return _services[0]()

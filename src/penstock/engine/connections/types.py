@@ -25,6 +25,7 @@ BUILT_IN = {
     "influx": f"{_HERE}.influx:InfluxConnection",
     "snowflake": f"{_HERE}.databases:SnowflakeConnection",
     "bigquery": f"{_HERE}.databases:BigQueryConnection",
+    "secret": f"{_HERE}.secret:SecretConnection",
 }
 """Found without a look through the installed packages, which takes longer than most commands."""
 

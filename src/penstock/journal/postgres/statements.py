@@ -43,13 +43,13 @@ EVENT_COLUMNS = ("type", "version", "at", "body", "data")
 LOG_COLUMNS = ("run_id", "key", "at", "level", "logger", "message")
 
 _COLUMNS_OF = {
-    "bool": "cancel_requested declared outside paused under_way",
+    "bool": "cancel_requested declared outside paused under_way verified",
     "bytea": "data",
     "float8": "per_second",
     "int4": "action attempt burst concurrency crashes level ordinal partitions priority slots version",
     "int8": (
         "at created_at due_at ended_at expires_at fired_at fired_until interval_end interval_start lease_until "
-        "landed next_due position read_at rejected scheduled_at started_at updated_at written_at"
+        "landed next_due position read_at rejected scheduled_at size started_at updated_at written_at"
     ),
     "json": "body",
 }

@@ -75,7 +75,10 @@ def upgrade() -> None:
     _limits()
     _results()
     _connections()
+    _bookmarks()
+    _workflows()
     _datasets()
+    _webhooks()
 
 
 def _index(name: str, table: str, columns: list[str], where: str | None = None) -> None:
@@ -325,6 +328,30 @@ def _connections() -> None:
     )
 
 
+def _bookmarks() -> None:
+    op.create_table(
+        "bookmarks",
+        _needed("name", _key),
+        _needed("seq", sa.BigInteger()),
+        _needed("saved_at", sa.BigInteger()),
+        _needed("data", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("name", name="pk_bookmarks"),
+    )
+
+
+def _workflows() -> None:
+    op.create_table(
+        "workflows",
+        _needed("name", _key),
+        _needed("version", sa.Integer()),
+        _needed("spec", sa.Text()),
+        _needed("tags", sa.Text()),
+        _needed("created_at", sa.BigInteger()),
+        _needed("updated_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("name", name="pk_workflows"),
+    )
+
+
 def _datasets() -> None:
     op.create_table(
         "datasets",
@@ -347,10 +374,38 @@ def _datasets() -> None:
     _index("ix_datasets_name", "datasets", ["name"])
 
 
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        _needed("name", _key),
+        _needed("spec", sa.Text()),
+        _needed("updated_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("name", name="pk_webhooks"),
+    )
+    op.create_table(
+        "deliveries",
+        _needed("id", _key),
+        _needed("hook", _key),
+        _needed("stream", _key),
+        _needed("at", sa.BigInteger()),
+        _needed("status", _key),
+        sa.Column("delivery", sa.Text()),
+        sa.Column("reason", sa.Text()),
+        sa.Column("message", sa.Text()),
+        sa.Column("address", sa.Text()),
+        _needed("size", sa.BigInteger()),
+        _needed("verified", sa.Boolean()),
+        sa.Column("again", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
+    )
+    _index("ix_deliveries_hook", "deliveries", ["hook", "id"])
+    _index("ix_deliveries_stream", "deliveries", ["stream"])
+
+
 def downgrade() -> None:
     """Drop what this layout added; what is planned is lost, runs are not."""
     others = ("artifacts", "automations", "automation_groups", "owed_actions", "backfills", "partitions")
-    for table in (*_TABLES, *others, "connections", "datasets"):
+    for table in (*_TABLES, *others, "connections", "bookmarks", "workflows", "datasets", "webhooks", "deliveries"):
         op.drop_table(table)
     for index in ("ix_runs_deployment", "ix_runs_due", "ix_runs_held", *_INDEXES):
         op.drop_index(index, "runs")

@@ -1,10 +1,10 @@
-"""The shapes of `--json`. They are part of the interface: names and meanings stay, new ones may be added."""
+"""The shapes of `--json` and of the API. They are part of the interface: names and meanings stay, new ones may come."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from penstock.cli.units import iso
+from penstock.core.clock import iso
 from penstock.core.events import ErrorInfo, RunEnded, TaskEnded
 from penstock.core.model import Artifact, FlowSummary, LogLine, Run, TaskRun
 from penstock.core.ports import Journal

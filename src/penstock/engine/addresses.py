@@ -25,14 +25,14 @@ _OF_WRITING = ("mode", "keys", "partition_by")
 Kind = Literal["sources", "sinks", "tables"]
 
 
-def source_at(text: str, options: Mapping[str, str] | None = None) -> Source:
-    """The source at an address.
+def source_at(text: str | Address, options: Mapping[str, str] | None = None) -> Source:
+    """The source at an address; one that was taken apart has its own options.
 
     Raises:
         ConfigurationError: there is no such scheme, or the address or an option cannot be.
         MissingExtra: what it needs is not installed.
     """
-    made: Source = _at("sources", Source, parsed(text, options))
+    made: Source = _at("sources", Source, text if isinstance(text, Address) else parsed(text, options))
     return made
 
 

@@ -1,0 +1,1 @@
+"""The control plane: the service a team runs."""
