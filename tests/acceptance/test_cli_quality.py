@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
 from tests.acceptance.cli_lab import Cli
+from tests.conftest import missing
 
 pytestmark = pytest.mark.acceptance
 
@@ -106,3 +108,62 @@ def test_a_terminal_is_not_taken_over_by_data(cli: Cli, rules: str) -> None:
     (cli.folder / "odd.csv").write_text("id,name,amount\n1,\x1b[31mred,-1\n")
     (cli.folder / "odd.yaml").write_text("keys: [name]\nrules: [{rule: between, column: amount, min: 0}]\n")
     assert "\x1b[31mred" not in cli.run("quality", "check", "odd.csv", "-r", "odd.yaml", code=1).out
+
+
+def test_tables_of_a_lake_and_a_warehouse(cli: Cli, rules: str) -> None:
+    cli.run("ingest", "bad.csv", "lake:raw/orders")
+    cli.run("ingest", "good.csv", "duckdb:shop.duckdb#raw.people")
+    told = cli.run("quality", "check", "lake:raw/orders", "-r", rules, code=1).out
+    assert "✗ orders: 0 of 3 rules passed on 3 rows, 1 of the others only warn" in told
+    over = "rules:\n  - {rule: references, column: name, table: people}\n  - {rule: row_count_equals, table: people}\n"
+    (cli.folder / "over.yaml").write_text(over)
+    told = cli.run(
+        *("quality", "check", "lake:raw/orders", "-r", "over.yaml"),
+        *("--table", "people=duckdb:shop.duckdb#raw.people"),
+        code=1,
+    ).out
+    assert "✗ references(name, table='people')  1 of 2 rows do not follow it" in told
+    assert "✗ row_count_equals(table='people')" in told
+
+
+DECLARED = """
+from penstock import flow
+from penstock.data import Dataset
+
+@flow
+def load():
+    Dataset("orders", "lake:raw/orders").write([{"id": 1, "amount": 2.5}])
+"""
+
+
+def test_a_dataset_on_record(cli: Cli, rules: str) -> None:
+    (cli.folder / "declared.py").write_text(DECLARED)
+    cli.run("run", "declared.py:load")
+    (cli.folder / "one.yaml").write_text("rules:\n  - {rule: unique, column: id}\n")
+    assert "✓ orders: 1 of 1 rule passed on 1 row" in cli.run("quality", "check", "orders", "-r", "one.yaml").out
+    told = cli.run("quality", "check", "nothing", "-r", "one.yaml", code=2)
+    assert "There is neither a file nor a dataset 'nothing'." in told.err
+
+
+SUITE = """{"expectations": [
+  {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}},
+  {"type": "expect_column_to_be_lucky", "kwargs": {"column": "id"}}
+]}"""
+
+
+def test_a_suite_of_great_expectations(cli: Cli, rules: str) -> None:
+    (cli.folder / "suite.json").write_text(SUITE)
+    told = cli.run("quality", "check", "bad.csv", "-r", "suite.json", code=1)
+    assert "✗ between(amount, min=0)  1 of 2 rows do not follow it" in told.out
+    assert "Left out: expect_column_to_be_lucky: there is no rule for expect_column_to_be_lucky" in told.err
+    cli.run("quality", "check", "bad.csv", "-r", "suite.json", "--engine", "soda", code=2)
+    cli.run("quality", "check", "bad.csv", "-r", "suite.json", "--engine", "gx", "--fail-fast", code=2)
+
+
+def test_great_expectations_itself(cli: Cli, rules: str) -> None:
+    if importlib.util.find_spec("great_expectations") is None:
+        missing("Great Expectations is not installed: pip install 'penstock[gx]'")
+    told = cli.run("quality", "check", "bad.csv", "-r", rules, "--engine", "gx", code=1)
+    assert "✗ no negative amounts  1 of 2 rows do not follow it" in told.out
+    assert "✗ bad.csv: 0 of 3 rules passed on 3 rows, 1 of the others only warn" in told.out
+    assert told.err == ""

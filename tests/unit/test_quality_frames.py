@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import narwhals as nw
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
-from penstock.core.errors import BadData
+from penstock.core.errors import BadData, ConfigurationError, DatasetNotFound
+from penstock.data import Dataset
+from penstock.engine.addresses import table_at
 from penstock.quality import DataValidator, RuleResult
 
 ROWS: list[dict[str, Any]] = [
@@ -46,6 +49,13 @@ FRAMES: dict[str, Callable[[Path], Any]] = {
     "arrow-stream": lambda folder: Stream(TABLE),
     "duckdb": lambda folder: duckdb.from_arrow(TABLE),
     "parquet": lambda folder: _written(folder / "rows.parquet", pl.DataFrame(TABLE).write_parquet),
+    "narwhals": lambda folder: nw.from_native(pl.DataFrame(TABLE)),
+    "narwhals-lazy": lambda folder: nw.from_native(pl.DataFrame(TABLE).lazy()),
+    "lake": lambda folder: _put(f"lake:{folder}#raw/orders"),
+    "duckdb-table": lambda folder: _put(f"duckdb:{folder}/shop.duckdb#raw.orders"),
+    "file-by-source": lambda folder: f"file://{_written(folder / 'rows.parquet', pl.DataFrame(TABLE).write_parquet)}",
+    "dataset": lambda folder: Dataset("orders", _put(f"lake:{folder}#raw/orders")),
+    "table": lambda folder: table_at(_put(f"lake:{folder}#raw/orders")),
     "arrow-file": lambda folder: _written(folder / "rows.arrow", pl.DataFrame(TABLE).write_ipc),
 }
 
@@ -58,6 +68,11 @@ class Stream:
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self._table.__arrow_c_stream__(requested_schema)
+
+
+def _put(address: str) -> str:
+    Dataset("orders", address).write(TABLE)
+    return address
 
 
 def _written(path: Path, write: Callable[[Path], Any]) -> Path:
@@ -79,6 +94,53 @@ def test_every_kind_of_frame_gets_the_same_verdicts(kind: str, tmp_path: Path) -
     assert report.results[2].samples[0].key == {"id": 2}
     assert report.results[2].samples[0].values == {"amount": -2.0}
     assert (report.rows, report.columns) == (3, 4)
+
+
+CUSTOMERS = pa.table({"name": ["Ada", "Eve"], "since": [2020, 2021]})
+OVER_TABLES: list[dict[str, Any]] = [
+    {"rule": "references", "column": "name", "table": "customers", "to": "name"},
+    {"rule": "references", "column": "id", "table": "customers", "to": "since"},
+    {"rule": "row_count_equals", "table": "customers"},
+]
+
+
+@pytest.mark.parametrize("kind", ["lake", "duckdb-table", "parquet", "dataset"])
+@pytest.mark.parametrize("other", ["lake", "duckdb", "file", "frame"])
+def test_rules_over_tables_of_every_kind(kind: str, other: str, tmp_path: Path) -> None:
+    others: dict[str, Callable[[], Any]] = {
+        "lake": lambda: f"lake:{tmp_path}/other#raw/customers",
+        "duckdb": lambda: f"duckdb:{tmp_path}/other.duckdb#raw.customers",
+        "file": lambda: _written(tmp_path / "customers.parquet", pl.DataFrame(CUSTOMERS).write_parquet),
+        "frame": lambda: CUSTOMERS,
+    }
+    table = others[other]()
+    if isinstance(table, str):
+        Dataset("customers", table).write(CUSTOMERS)
+    found = results(FRAMES[kind](tmp_path), *OVER_TABLES, tables={"customers": table})
+    assert [(each.verdict, each.failed) for each in found] == [("passed", 0), ("failed", 3), ("failed", None)]
+    assert found[2].reason or found[2].observed is not None
+
+
+def test_addresses_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(DatasetNotFound):
+        results(f"lake:{tmp_path}#raw/nothing", *RULES)
+    with pytest.raises(ConfigurationError, match=r"names no table"):
+        results("duckdb:shop.duckdb", *RULES)
+    with pytest.raises(BadData, match=r"nobody:knows"):
+        results("nobody:knows", *RULES)
+
+
+def test_an_address_is_called_by_its_end(tmp_path: Path) -> None:
+    report = DataValidator(RULES).validate_dataset(_put(f"lake:{tmp_path}#raw/orders"))
+    assert report.name == "orders"
+    assert DataValidator(RULES).validate_dataset(Dataset("sales", f"lake:{tmp_path}#raw/orders")).name == "sales"
+
+
+def test_what_a_source_cannot_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,name\n1,Ada\n2\n3,Eve,?\n4,Bob\n")
+    report = DataValidator([RULES[0], RULES[5]]).validate_dataset(f"file://{tmp_path}/a.csv")
+    assert report.rows == 2
+    assert [note.split(" cannot")[0] for note in report.notes] == [f"{tmp_path}/a.csv:3@14", f"{tmp_path}/a.csv:4@16"]
 
 
 def test_a_frame_of_nobody_knows_what() -> None:

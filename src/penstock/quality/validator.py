@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from penstock.core.addresses import without_secrets
 from penstock.quality.errors import BadRules, DataValidationError, RuleProblem
 from penstock.quality.extras import pl
 from penstock.quality.report import ValidationReport
@@ -16,6 +17,7 @@ from penstock.quality.rules.arguments import listed
 from penstock.quality.rules.rule import short
 from penstock.quality.running import Input, file_input, input_of, run
 from penstock.quality.running.plan import sql_condition
+from penstock.quality.running.tables import table_of
 
 
 class DataValidator:
@@ -58,8 +60,9 @@ class DataValidator:
         A rule that cannot be checked, such as one on a column that is not there, is reported, and the others run.
 
         Args:
-            data: a pandas, Polars (eager or lazy) or PyArrow frame, a PyArrow reader, a DuckDB relation, a list of
-                dictionaries, columns by name, or the path of a CSV, Parquet, JSON lines or Arrow file.
+            data: a pandas, Polars (eager or lazy), PyArrow, Dask or Spark frame, a PyArrow reader, a DuckDB relation,
+                a list of dictionaries, columns by name, the path of a CSV, Parquet, JSON lines or Arrow file, a
+                dataset, or the address of a table such as `lake:raw/orders`.
             tables: other tables that rules speak of, by name; each as data may be.
             name: what the data is called in the report.
             fail_fast: end with the first rule of severity `error` that fails.
@@ -71,8 +74,12 @@ class DataValidator:
         with ExitStack() as stack:
             opened = stack.enter_context(_Opened(data))
             others = {each: stack.enter_context(_Opened(table)).frame for each, table in (tables or {}).items()}
-            called = name or self.configuration.name or (Path(data).name if isinstance(data, str | Path) else "")
+            called = name or self.configuration.name or _called(data)
             configuration = replace(self.configuration, name=called)
+            if configuration.repairs:
+                opened.notes.append(
+                    "the data is looked at as it is: repairs are for rows on their way (check, validated)"
+                )
             return run(opened, configuration, others, fail_fast=fail_fast, statistics=statistics)
 
     def check(self, data: Any, **options: Any) -> ValidationReport:
@@ -86,6 +93,13 @@ class DataValidator:
         if not report.passed:
             raise DataValidationError(report)
         return report
+
+
+def _called(data: Any) -> str:
+    """What people call a file, an address or a dataset."""
+    if isinstance(data, str | Path):
+        return Path(without_secrets(str(data))).name
+    return str(getattr(data, "name", "")) if table_of(data) is not None else ""
 
 
 class _Opened:

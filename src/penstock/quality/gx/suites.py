@@ -33,24 +33,43 @@ def import_suite(suite: Mapping[str, Any] | str | Path) -> Imported:
     Raises:
         BadRules: it is no suite.
     """
-    document = suite if isinstance(suite, Mapping) else read_document(suite)
-    entries = document.get("expectations") if isinstance(document, Mapping) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise BadRules([("the suite", "has no list of expectations")])
     rules: list[Rule] = []
     left_out: list[tuple[str, str]] = []
-    for entry in entries:
-        name = str(entry.get("type") or entry.get("expectation_type"))
-        arguments = {**(entry.get("kwargs") or {})}
-        if entry.get("severity") is not None:
-            arguments["severity"] = entry["severity"]
+    for entry in entries_of(suite):
+        name = name_of(entry)
         try:
-            rules.append(rule_of(name, arguments))
+            rules.append(rule_of(name, arguments_of(entry)))
         except NotTranslated as problem:
             left_out.append((name, str(problem)))
         except BadRules as problem:
             left_out.append((name, "; ".join(what for _, what in problem.mistakes)))
     return Imported(tuple(rules), tuple(left_out))
+
+
+def entries_of(suite: Mapping[str, Any] | str | Path) -> list[Mapping[str, Any]]:
+    """The expectations of a suite, as they are written.
+
+    Raises:
+        BadRules: it is no suite.
+    """
+    document = suite if isinstance(suite, Mapping) else read_document(suite)
+    entries = document.get("expectations") if isinstance(document, Mapping) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise BadRules([("the suite", "has no list of expectations")])
+    return entries
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """What an expectation is called; older releases have another word for it."""
+    return str(entry.get("type") or entry.get("expectation_type"))
+
+
+def arguments_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of an expectation, its severity among them."""
+    arguments = {**(entry.get("kwargs") or {})}
+    if entry.get("severity") is not None:
+        arguments["severity"] = entry["severity"]
+    return arguments
 
 
 def export_suite(rules: Iterable[Rule], name: str = "rules") -> tuple[dict[str, Any], list[tuple[Rule, str]]]:
@@ -59,13 +78,18 @@ def export_suite(rules: Iterable[Rule], name: str = "rules") -> tuple[dict[str, 
     left_out: list[tuple[Rule, str]] = []
     for rule in rules:
         try:
-            expectations.append(_expectation(rule))
+            expectations.append(expectation_of(rule))
         except NotTranslated as problem:
             left_out.append((rule, str(problem)))
     return {"name": name, "expectations": expectations, "meta": {}}, left_out
 
 
-def _expectation(rule: Rule) -> dict[str, Any]:
+def expectation_of(rule: Rule) -> dict[str, Any]:
+    """The expectation of the same meaning.
+
+    Raises:
+        NotTranslated: there is none.
+    """
     if rule.where:
         raise NotTranslated("a condition in SQL")
     for name, made in EXPECTATIONS.items():

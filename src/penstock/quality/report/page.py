@@ -23,7 +23,7 @@ def page_of(report: ValidationReport) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{name}: {'passed' if report.passed else 'failed'}</title><style>{STYLE}</style></head><body><main>"
-        f"{_head(report, name)}{_facts(report)}{_notes(report)}"
+        f"{_head(report, name)}{_facts(report)}{_notes(report)}{_repairs(report)}"
         f"<h2>Rules</h2>{''.join(map(_rule, _worst_first(report.results)))}"
         f"{_statistics(report)}"
         f"<footer>Written by Penstock, {escape(report.started)}</footer></main></body></html>\n"
@@ -63,6 +63,18 @@ def _facts(report: ValidationReport) -> str:
 
 def _notes(report: ValidationReport) -> str:
     return "".join(f'<p class="soft">Note: {escape(note)}.</p>' for note in report.notes)
+
+
+def _repairs(report: ValidationReport) -> str:
+    if not report.repairs:
+        return ""
+    titles = ["repair", "column", "changed", "removed", "nulls before", "nulls after", "such as"]
+    rows = [
+        [each.repair, each.column, each.changed, each.removed, each.nulls_before, each.nulls_after,
+         each.reason or "; ".join(f"{one.before!r} → {one.after!r}" for one in each.samples)]
+        for each in report.repairs
+    ]  # fmt: skip
+    return f'<h2>Repairs</h2><div class="card">{_table(titles, rows)}</div>'
 
 
 def _rule(result: RuleResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
 
 _RADIUS = 15.9155  # of a circle 100 long, so that parts of it are per cents
 _SMALLEST = 0.4
@@ -36,4 +37,21 @@ def bar(fraction: float, colour: str, width: int = 160) -> str:
         f'<svg viewBox="0 0 100 5" width="{width}" height="8" preserveAspectRatio="none" role="img" '
         f'aria-label="{fraction:.2%}"><rect width="100" height="5" rx="2" fill="var(--bar)"/>'
         f'<rect width="{filled:.3f}" height="5" rx="{min(2.0, filled / 2):.3f}" fill="var({colour})"/></svg>'
+    )
+
+
+def columns(parts: Sequence[tuple[int, str]], width: int, height: int, colour: str = "--accent") -> str:
+    """Numbers as columns side by side, each with a text that is shown under the pointer; what is there can be seen."""
+    most = max((number for number, _ in parts), default=0) or 1
+    step = 100 / max(len(parts), 1)
+    drawn = []
+    for place, (number, told) in enumerate(parts):
+        tall = max(40 * number / most, 0.8) if number else 0.0
+        drawn.append(
+            f'<rect x="{place * step:.2f}" y="{40 - tall:.2f}" width="{step * 0.86:.2f}" height="{tall:.2f}" '
+            f'fill="var({colour})"><title>{escape(told)}</title></rect>'
+        )
+    return (
+        f'<svg viewBox="0 0 100 40" width="{width}" height="{height}" preserveAspectRatio="none" role="img" '
+        f'aria-label="a histogram"><rect y="39.6" width="100" height="0.4" fill="var(--bar)"/>{"".join(drawn)}</svg>'
     )

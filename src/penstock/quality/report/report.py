@@ -78,6 +78,52 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.reason or _short(self.observed)
 
 
+class Mended(msgspec.Struct, frozen=True):
+    """A value that a repair has changed.
+
+    Attributes:
+        row: its place, counted from 0.
+        before: what it was.
+        after: what it is.
+    """
+
+    row: int
+    before: Any
+    after: Any
+
+
+class RepairResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repair did to a column, or to all of them.
+
+    Attributes:
+        repair: which one.
+        column: empty for whole rows.
+        changed: values that are others now.
+        removed: rows that are gone.
+        nulls_before: values that were missing.
+        nulls_after: that are missing now.
+        reason: why nothing was done, where it could not be.
+        samples: some of the values, the first ones first.
+    """
+
+    repair: str
+    column: str = ""
+    changed: int = 0
+    removed: int = 0
+    nulls_before: int = 0
+    nulls_after: int = 0
+    reason: str = ""
+    samples: tuple[Mended, ...] = ()
+
+    def told(self) -> str:
+        """In one line."""
+        if self.reason:
+            return f"{self.repair}: nothing was done: {self.reason}"
+        count, what = (self.changed, "value") if self.column else (self.removed, "row")
+        many = f"{count:,} {what}{'' if count == 1 else 's'}"
+        return f"{self.repair}: {many} of {self.column} changed" if self.column else f"{self.repair}: {many} removed"
+
+
 class ColumnStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """A column that some rule is about.
 
@@ -111,6 +157,7 @@ class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
         seconds: how long it took.
         seconds_reading: how much of it was the pass over all rows.
         seconds_sampling: and how much was looking for rows to show.
+        repairs: what was mended before.
     """
 
     name: str
@@ -123,6 +170,7 @@ class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     seconds_reading: float = 0.0
     seconds_sampling: float = 0.0
+    repairs: tuple[RepairResult, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -160,6 +208,7 @@ class ValidationReport(msgspec.Struct, frozen=True, kw_only=True):
             "seconds_reading": round(self.seconds_reading, 6),
             "seconds_sampling": round(self.seconds_sampling, 6),
             "notes": list(self.notes),
+            "repairs": [msgspec.to_builtins(each, enc_hook=str) for each in self.repairs],
             "results": [_as_dict(each) for each in self.results],
             "statistics": [msgspec.structs.asdict(each) for each in self.statistics],
         }

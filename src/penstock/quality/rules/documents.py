@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from penstock.core.extras import require
+from penstock.core.documents import json_value, yaml_value
 from penstock.quality.errors import BadRules
 
 LARGEST = 4 * 1024 * 1024
 """Bytes. Rules are written by people."""
-_DEEPEST = 40
 _TOML = re.compile(r"^\s*(\[\[?[\w.\"' -]+\]?\]|[\w\"'-]+\s*=)", re.MULTILINE)
 _YAML = re.compile(r"^\s*(-\s|[\w\"'-]+\s*:(\s|$))", re.MULTILINE)
 
@@ -29,7 +26,7 @@ def read_document(source: Path | str) -> Any:
     if isinstance(source, str) and ("\n" in source or source.lstrip()[:1] in ("{", "[")):
         return _read(source.encode(), _format_of(source), "the rules")
     path = Path(source)
-    known = {".yaml": _yaml, ".yml": _yaml, ".toml": _toml, ".json": _json}
+    known = {".yaml": _yaml, ".yml": _yaml, ".toml": _toml, ".json": json_value}
     if path.suffix.lower() not in known:
         raise BadRules([(str(path), "no file of rules")], hint="name it .yaml, .toml or .json")
     try:
@@ -42,7 +39,7 @@ def read_document(source: Path | str) -> Any:
 
 def _format_of(text: str) -> Callable[[str], Any]:
     if text.lstrip()[:1] == "{" or (text.lstrip()[:1] == "[" and not _TOML.match(text.lstrip())):
-        return _json
+        return json_value
     toml, yaml = _TOML.search(text), _YAML.search(text)
     return _toml if toml and (not yaml or toml.start() < yaml.start()) else _yaml
 
@@ -60,56 +57,9 @@ def _read(data: bytes, parse: Callable[[str], Any], place: str) -> Any:
         raise BadRules([(place, str(error))]) from None
 
 
-def _json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{', '.join(sorted({name for name in names if names.count(name) > 1}))} is there twice")
-    return found
-
-
 def _toml(text: str) -> Any:
     return tomllib.loads(text)
 
 
 def _yaml(text: str) -> Any:
-    yaml = require("yaml", "quality")
-    try:
-        return yaml.load(text, Loader=_loader())
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
-
-
-@functools.cache
-def _loader() -> Any:
-    """A loader of plain values that follows no aliases, which can make a short text a large one."""
-    yaml = require("yaml", "quality")
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc,name-defined,unused-ignore]
-        depth = 0
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.events.AliasEvent):
-                mark = self.peek_event().start_mark
-                raise yaml.composer.ComposerError(None, None, "aliases (*name) are not followed here", mark)
-            self.depth += 1
-            if self.depth > _DEEPEST:
-                raise yaml.composer.ComposerError(None, None, "nested too deeply", self.peek_event().start_mark)
-            try:
-                return super().compose_node(parent, index)
-            finally:
-                self.depth -= 1
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            names = [each.value for each, _ in node.value]
-            for each, _ in node.value:
-                if names.count(each.value) > 1:
-                    what = f"{each.value} is there twice"
-                    raise yaml.constructor.ConstructorError(None, None, what, each.start_mark)
-            return super().construct_mapping(node, deep)
-
-    return Loader
+    return yaml_value(text, "quality")

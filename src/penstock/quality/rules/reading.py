@@ -12,10 +12,12 @@ from penstock.quality.errors import BadRules
 from penstock.quality.rules.arguments import condition, listed, number, texts, whole
 from penstock.quality.rules.documents import read_document
 from penstock.quality.rules.kinds import KINDS, Kind
+from penstock.quality.rules.repairs import REPAIRS, Repair
 from penstock.quality.rules.rule import SEVERITIES, Rule, short
 
 _COMMON = ("rule", "column", "columns", "severity", "mostly", "where", "name")
-_OPTIONS = ("name", "keys", "samples", "rules")
+_OPTIONS = ("name", "keys", "samples", "rules", "repairs")
+_OF_REPAIRS = ("repair", "column", "columns")
 _MOST_SAMPLES = 1_000
 Mistakes = list[tuple[str, str]]
 
@@ -29,12 +31,14 @@ class Configuration:
         name: of the dataset.
         keys: columns that tell rows apart; they are shown with failing rows.
         samples: how many failing rows of a rule are shown.
+        repairs: what is mended before the rules are checked, where rows go on (`check`, `validated`).
     """
 
     rules: tuple[Rule, ...]
     name: str = ""
     keys: tuple[str, ...] = ()
     samples: int = 10
+    repairs: tuple[Repair, ...] = ()
 
 
 def read_configuration(config: Any) -> Configuration:
@@ -60,6 +64,19 @@ def read_configuration(config: Any) -> Configuration:
     return made
 
 
+def read_repairs(entries: Any) -> tuple[Repair, ...]:
+    """Repairs as a configuration has them.
+
+    Raises:
+        BadRules: with every mistake.
+    """
+    mistakes: Mistakes = []
+    found = _repairs(entries, mistakes)
+    if mistakes:
+        raise BadRules(mistakes)
+    return found
+
+
 def _configuration(config: Mapping[str, Any], mistakes: Mistakes) -> Configuration:
     for name in config:
         if name not in _OPTIONS:
@@ -79,7 +96,33 @@ def _configuration(config: Mapping[str, Any], mistakes: Mistakes) -> Configurati
     name = config.get("name") or ""
     if not isinstance(name, str):
         mistakes.append(("name", f"{short(name)} is not a text"))
-    return Configuration(tuple(rules), name, tuple(listed(keys)), samples)
+    repairs = _repairs(config.get("repairs") or (), mistakes)
+    return Configuration(tuple(rules), name, tuple(listed(keys)), samples, repairs)
+
+
+def _repairs(entries: Any, mistakes: Mistakes) -> tuple[Repair, ...]:
+    if isinstance(entries, Mapping | str | Repair) or not isinstance(entries, Sequence):
+        mistakes.append(("repairs", "a list of repairs is expected here"))
+        return ()
+    found = [_repair(entry, f"repairs[{place}]", mistakes) for place, entry in enumerate(entries)]
+    return tuple(repair for repair in found if repair is not None)
+
+
+def _repair(entry: Any, place: str, mistakes: Mistakes) -> Repair | None:
+    if isinstance(entry, Repair):
+        entry = entry.as_config()
+    if isinstance(entry, str):
+        entry = {"repair": entry}
+    if not isinstance(entry, Mapping):
+        mistakes.append((place, f"{short(entry)} is not a mapping, such as {{repair: trim, column: name}}"))
+        return None
+    kind = REPAIRS.get(entry["repair"]) if isinstance(entry.get("repair"), str) else None
+    if kind is None:
+        told = f"there is no repair {short(entry['repair'])}" if "repair" in entry else "which repair? (`repair: trim`)"
+        mistakes.append((f"{place}.repair", f"{told}{_close(entry.get('repair'), REPAIRS)}"))
+        return None
+    columns = _columns(entry, kind, place, mistakes)
+    return Repair(kind.name, columns, _arguments(entry, kind, place, mistakes, _OF_REPAIRS))
 
 
 def _rules(entry: Any, place: str, mistakes: Mistakes) -> list[Rule]:
@@ -140,11 +183,13 @@ def _columns(entry: Mapping[str, Any], kind: Kind, place: str, mistakes: Mistake
     return columns
 
 
-def _arguments(entry: Mapping[str, Any], kind: Kind, place: str, mistakes: Mistakes) -> dict[str, Any]:
+def _arguments(
+    entry: Mapping[str, Any], kind: Kind, place: str, mistakes: Mistakes, common: Sequence[str] = _COMMON
+) -> dict[str, Any]:
     known = {argument.name: argument for argument in kind.arguments}
     before = len(mistakes)
     for name in entry:
-        if name not in known and name not in _COMMON:
+        if name not in known and name not in common:
             told = f"{kind.name} takes no {name}; it takes: {', '.join(known) or 'nothing'}"
             mistakes.append((f"{place}.{name}", told + _close(name, known)))
     found: dict[str, Any] = {}

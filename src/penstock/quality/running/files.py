@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import BadData
-from penstock.quality.running.sources import Input, reading
+from penstock.quality.running.sources import Input, address_input, reading
+from penstock.quality.running.tables import is_address
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,12 +25,16 @@ _NOT_THERE = "*?["
 
 
 def file_input(path: str | Path) -> Input:
-    """A file, or several of one kind by a pattern such as `orders/*.parquet`.
+    """A file, or several of one kind by a pattern such as `orders/*.parquet`; or what is at an address.
 
     Raises:
         BadData: there is none, or it is of no kind that is known.
+        ConfigurationError: the address cannot be.
+        DataError: what is at the address cannot be read.
     """
     text = str(path)
+    if is_address(text):
+        return address_input(text)
     suffixes = [suffix.lower() for suffix in Path(text).suffixes]
     while suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()

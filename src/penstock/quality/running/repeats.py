@@ -25,9 +25,7 @@ _SHOWN = 20
 
 def unique_check(rule: Rule, plan: Plan) -> Check:
     """A rule that nothing comes twice; rows with a value that does, all of them, do not follow it."""
-    for column in rule.columns:
-        if family(plan.kind(column)) in ("struct", "object"):
-            raise RuleProblem(f"{column} is {word(plan.kind(column))}, whose values are not compared")
+    comparable_values(rule, plan)
     ignored, where = missing(rule), plan.where(rule)
     looked_at = pl.lit(True)
     if ignored is not None:
@@ -45,13 +43,25 @@ def unique_check(rule: Rule, plan: Plan) -> Check:
     return check
 
 
+def comparable_values(rule: Rule, plan: Plan) -> list[pl.Expr]:
+    """The columns, so that values which are the same compare equal.
+
+    Raises:
+        RuleProblem: values of one are not compared.
+    """
+    for column in rule.columns:
+        if family(plan.kind(column)) in ("struct", "object"):
+            raise RuleProblem(f"{column} is {word(plan.kind(column))}, whose values are not compared")
+    return [_plain(column, plan) for column in rule.columns]
+
+
 def _key(rule: Rule, plan: Plan) -> tuple[pl.Expr, bool]:
     """A whole number of 64 bits that is the same for the same values, and whether it is the value itself.
 
     It is null for a null in a single column.
     """
     if len(rule.columns) > 1:
-        return pl.struct([_plain(column, plan) for column in rule.columns]).hash(), False
+        return pl.struct(comparable_values(rule, plan)).hash(), False
     kind, values = plan.kind(rule.columns[0]), _plain(rule.columns[0], plan)
     if kind.is_unsigned_integer() and type(kind).__name__ != "UInt128":
         return values.cast(pl.UInt64), True

@@ -13,14 +13,15 @@ from penstock.quality.errors import RuleProblem
 from penstock.quality.report import ColumnStatistics, RuleResult, ValidationReport
 from penstock.quality.rules import KINDS, Configuration, Rule
 from penstock.quality.running.aggregates import whole_check
-from penstock.quality.running.pairs import ROWS
+from penstock.quality.running.pairs import ROWS, Rows
 from penstock.quality.running.plan import Check, Judged, Plan, Values, enough
 from penstock.quality.running.repeats import unique_check
 from penstock.quality.running.samples import samples_of
 from penstock.quality.running.shapes import judge_shape
-from penstock.quality.running.sources import Input, first_line, reading
+from penstock.quality.running.sources import Input, reading
 from penstock.quality.running.types import family, word
 from penstock.quality.running.values import VALUES
+from penstock.quality.running.words import first_line
 
 if TYPE_CHECKING:
     import polars as pl
@@ -192,23 +193,28 @@ def _check(rule: Rule, plan: Plan) -> Check:
     if rule.kind in ("unique", "unique_together"):
         return unique_check(rule, plan)
     where = plan.where(rule)
+    failing, ignored = failing_rows(rule, plan)
+    nulls = None
     if rule.kind in VALUES:
-        column = rule.columns[0]
-        empty = family(plan.kind(column)) == "null" and rule.kind not in _ALL_NULL
-        failing = pl.lit(False) if empty else VALUES[rule.kind](rule, plan)
-        nulls = None if rule.kind in _ALL_NULL else plan.nulls(column, rule)
-    else:
-        failing, ignored = ROWS[rule.kind](rule, plan)
-        nulls = None
-        if ignored is not None:
-            left_out = (ignored if where is None else ignored & where).sum()
-            nulls = plan.value(f"ignored {rule.columns} {rule.arguments} {rule.where}", left_out)
+        nulls = None if rule.kind in _ALL_NULL else plan.nulls(rule.columns[0], rule)
+    elif ignored is not None:
+        left_out = (ignored if where is None else ignored & where).sum()
+        nulls = plan.value(f"ignored {rule.columns} {rule.arguments} {rule.where}", left_out)
     if where is not None:
         failing = failing & where
     failed = plan.value(f"failed {rule.kind} {rule.columns} {rule.arguments} {rule.where}", failing.sum())
     judge = partial(_judge_rows, rule, plan.rows(rule), nulls, failed)
     shown = rule.columns or tuple(dict.fromkeys(failing.meta.root_names()))
     return Check(rule, judge, failing, shown)
+
+
+def failing_rows(rule: Rule, plan: Plan) -> Rows:
+    """The rows that do not follow a rule on rows, whether or not it is about them (`where`); not of uniqueness."""
+    if rule.kind not in VALUES:
+        rows: Rows = ROWS[rule.kind](rule, plan)
+        return rows
+    empty = family(plan.kind(rule.columns[0])) == "null" and rule.kind not in _ALL_NULL
+    return Rows(pl.lit(False) if empty else VALUES[rule.kind](rule, plan), None)
 
 
 def _judge_rows(rule: Rule, rows: str, nulls: str | None, failed: str, values: Values) -> Judged:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.core.errors import BadData
 from penstock.core.extras import require
+from penstock.quality.running.clusters import dask_parts, spark_reader
+from penstock.quality.running.tables import pieces_at, table_of, table_there
+from penstock.quality.running.words import first_line
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,20 +52,30 @@ class Input:
 def input_of(data: Any) -> Input:
     """A frame of any library, a list of dictionaries, or columns by name.
 
-    pandas, Polars eager and lazy, PyArrow tables, record batches and readers, DuckDB relations, and whatever hands
-    out Arrow streams. What can be read only once is written to a temporary file first.
+    pandas, Polars eager and lazy, PyArrow tables, record batches and readers, DuckDB relations, Dask and Spark
+    frames, Narwhals' frames of any of them, datasets, tables of a lake or a warehouse, and whatever hands out Arrow
+    streams. What can be read only once, or is elsewhere, is written to a temporary file first.
 
     Raises:
         BadData: it is none of these.
     """
     package, kind = type(data).__module__.partition(".")[0], type(data).__name__
+    if package == "narwhals":
+        return input_of(data.to_native())
+    if (table := table_of(data)) is not None:
+        return _of_stream(table.read())
     try:
         if package == "polars":
             return _of_polars(data, kind)
         if package == "pandas":
-            return _of_pandas(data)
+            return _whole(_of_pandas, data)
+        if package == "dask":
+            notes: list[str] = []
+            return _of_pieces((_of_pandas(part, notes) for part in dask_parts(data)), notes)
+        if package == "pyspark":
+            return _of_stream(spark_reader(data))
         if package == "pyarrow" and kind in ("Table", "RecordBatch"):
-            return _of_arrow(data)
+            return _whole(_of_arrow, data)
         if package in ("duckdb", "_duckdb"):
             return _of_stream(data.to_arrow_reader(100_000))
         if package == "pyarrow" or hasattr(data, "__arrow_c_stream__"):
@@ -78,8 +92,24 @@ def input_of(data: Any) -> Input:
         return _of_columns({str(name): [row.get(name) for row in data] for name in names})
     raise BadData(
         f"A {package}.{kind} is no data that can be validated.",
-        hint="give a pandas, Polars or PyArrow frame, a DuckDB relation, a list of dictionaries, or the path of a file",
+        hint="give a frame of pandas, Polars, PyArrow, Dask or Spark, a DuckDB relation, a list of dictionaries, a "
+        "dataset, or the path of a file",
     )
+
+
+def address_input(text: str) -> Input:
+    """The table at an address such as `lake:raw/orders`, or what a source there hands out.
+
+    Raises:
+        ConfigurationError: the address cannot be.
+        DatasetNotFound: there is no such table.
+        SourceUnavailable: it cannot be reached.
+    """
+    if (table := table_there(text)) is not None:
+        with closing(table):
+            return _of_stream(table.read())
+    notes: list[str] = []
+    return _of_pieces((_of_arrow(piece, notes) for piece in pieces_at(text, notes)), notes)
 
 
 def _of_polars(data: Any, kind: str) -> Input:
@@ -90,17 +120,16 @@ def _of_polars(data: Any, kind: str) -> Input:
     return Input(data.lazy())
 
 
-def _of_pandas(data: Any) -> Input:
+def _of_pandas(data: Any, notes: list[str]) -> pl.DataFrame:
     """Missing values of pandas, NaN among them, are nulls."""
     if type(data).__name__ == "Series":
         data = data.to_frame()
-    notes: list[str] = []
     data = data.set_axis(apart([str(name) for name in data.columns], notes), axis=1)
     try:
-        return Input(pl.from_pandas(data).lazy(), notes)
+        return pl.from_pandas(data)
     except Exception:  # pyarrow's errors of a value that does not fit its column have no common class
         columns = [_column_of_pandas(data[name], name, notes) for name in data.columns]
-        return Input(pl.DataFrame(columns).lazy(), notes)
+        return pl.DataFrame(columns)
 
 
 def _column_of_pandas(column: Any, name: str, notes: list[str]) -> pl.Series:
@@ -111,11 +140,10 @@ def _column_of_pandas(column: Any, name: str, notes: list[str]) -> pl.Series:
         return _series(name, values, notes)
 
 
-def _of_arrow(data: Any) -> Input:
-    notes: list[str] = []
+def _of_arrow(data: Any, notes: list[str]) -> pl.DataFrame:
     data = data.rename_columns(apart(list(data.schema.names), notes))
     made = pl.from_arrow(data)
-    return Input((made.to_frame() if isinstance(made, pl.Series) else made).lazy(), notes)
+    return made.to_frame() if isinstance(made, pl.Series) else made
 
 
 def _of_stream(reader: Any) -> Input:
@@ -131,6 +159,37 @@ def _of_stream(reader: Any) -> Input:
             for batch in reader:
                 writer.write_batch(arrow.RecordBatch.from_arrays(batch.columns, schema=schema))
         return Input(pl.scan_ipc(path), notes, scratch=scratch)
+    except BaseException:
+        scratch.cleanup()
+        raise
+
+
+def _whole(made: Callable[[Any, list[str]], pl.DataFrame], data: Any) -> Input:
+    notes: list[str] = []
+    return Input(made(data, notes).lazy(), notes)
+
+
+def _of_pieces(pieces: Iterable[pl.DataFrame], notes: list[str]) -> Input:
+    """Frames that follow one another, whose types may differ: numbers of several kinds are floats, and so on."""
+    ipc = require("pyarrow.ipc", "quality")
+    scratch = tempfile.TemporaryDirectory(prefix="penstock-")
+    try:
+        paths: list[Path] = []
+        schema, writer = None, None
+        with ExitStack() as open_files:
+            for piece in pieces:
+                plain = piece.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+                rows = plain.to_arrow(compat_level=pl.CompatLevel.oldest())
+                if writer is None or rows.schema != schema:
+                    open_files.close()
+                    schema = rows.schema
+                    paths.append(Path(scratch.name) / f"rows-{len(paths)}.arrow")
+                    options = ipc.IpcWriteOptions(compression="lz4")
+                    writer = open_files.enter_context(ipc.new_file(str(paths[-1]), schema, options=options))
+                writer.write_table(rows)
+        frames = [pl.scan_ipc(path) for path in paths]
+        whole = pl.concat(frames, how="diagonal_relaxed") if frames else pl.LazyFrame()
+        return Input(whole, list(dict.fromkeys(notes)), scratch=scratch)
     except BaseException:
         scratch.cleanup()
         raise
@@ -182,9 +241,3 @@ def reading(reader: Callable[[], T]) -> T:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError) as error:
         hint = "look at the first lines of the file; it may be cut off, of another format, or not UTF-8"
         raise BadData(f"The data cannot be read: {first_line(error)}", hint=hint) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,21 @@
+"""What is in the data: profiles, rules that they suggest, and how two of them differ."""
+
+from penstock.quality.profiles.column import Bin, ColumnProfile
+from penstock.quality.profiles.drift import ColumnDrift, DriftReport, Limits, drift
+from penstock.quality.profiles.profile import Profile, profile
+from penstock.quality.profiles.suggesting import Suggestions, suggest
+from penstock.quality.profiles.suggestion import Suggestion
+
+__all__ = [
+    "Bin",
+    "ColumnDrift",
+    "ColumnProfile",
+    "DriftReport",
+    "Limits",
+    "Profile",
+    "Suggestion",
+    "Suggestions",
+    "drift",
+    "profile",
+    "suggest",
+]
