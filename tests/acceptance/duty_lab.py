@@ -106,6 +106,9 @@ class Place:
     def serve(self, *args: object, **environ: str) -> Duty:
         return self._start("serve", *args, **environ)
 
+    def server(self, *args: object, **environ: str) -> Duty:
+        return self._start("server", "start", "--port", 0, *args, **environ)
+
     def _start(self, *args: object, **environ: str) -> Duty:
         duty = Duty(self.cli, *args, **environ)
         self._duties.append(duty)

@@ -24,6 +24,7 @@ GROUPS = {
     "deployments": "list show run pause resume delete",
     "schedule": "preview",
     "backfill": "run resume list cancel",
+    "server": "start",
     "worker": "start list",
     "pools": "list show set pause resume delete queue",
     "limits": "list show set apply delete reset",
@@ -33,9 +34,10 @@ GROUPS = {
     "cache": "list invalidate clear",
     "automations": "declare list show pause resume delete test",
     "events": "list follow emit",
+    "webhook": "create list show delete test deliveries delivery redeliver",
     "artifacts": "list show",
-    "quality": "check rules",
-    "logs": "analyze generate",
+    "quality": "check rules history quarantined retry profile suggest drift outliers anomalies",
+    "logs": "analyze follow generate",
     "db": "upgrade status purge vacuum",
 }
 COMMANDS = [

@@ -27,6 +27,7 @@ from penstock.core.events import EVENTS
 from penstock.core.plans import PLANS
 from penstock.core.sealed import CONNECTIONS
 from penstock.core.verdicts import VERDICTS
+from penstock.core.webhooks import WEBHOOKS
 from penstock.journal.versions import schema_sql
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,7 +202,7 @@ def test_the_page_on_the_journal_names_every_event_table_and_column() -> None:
     assert own | columns <= set(re.findall(r"`(\w+)`", page))
     rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \|", page, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"\w+", row)}
-    kinds = {*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS, *DATASETS}
+    kinds = {*EVENTS.values(), *PLANS, *VERDICTS, *CONNECTIONS, *DATASETS, *WEBHOOKS}
     assert told == {*(kind.stored for kind in kinds), "RunDeleted"}
 
 

@@ -178,7 +178,7 @@ def test_patterns_and_types() -> None:
     everything = types_of("*")
     assert not any(name.startswith("Task") for name in everything)
     assert not everything & OWN
-    assert types_of("*Failed") == {"RunFailed", "Happened"}
+    assert types_of("*Failed") == {"RunFailed", "CheckFailed", "Happened"}
     assert types_of("Task*") >= {"TaskFailed", "TaskCompleted"}
     assert types_of("TaskFailed") == {"TaskFailed"}
     assert wanted_types(Trigger(event="RunFailed", after=("RunStarted", "a.b"))) == {

@@ -9,7 +9,7 @@ import json
 import msgspec
 import pytest
 
-from penstock.core import datasets, events, plans, sealed, verdicts
+from penstock.core import datasets, events, plans, sealed, verdicts, webhooks
 from penstock.core.datasets import DATASETS
 from penstock.core.events import (
     EVENTS,
@@ -26,6 +26,7 @@ from penstock.core.events import (
 from penstock.core.plans import PLANS
 from penstock.core.sealed import CONNECTIONS
 from penstock.core.verdicts import VERDICTS
+from penstock.core.webhooks import WEBHOOKS
 from penstock.testing.journal_events import every_event
 
 # What is in journals out there. A name may be added here; none may ever change or go.
@@ -73,6 +74,9 @@ STORED = {
     ("BackfillCreated", 1),
     ("BackfillEnded", 1),
     ("KeyTaken", 1),
+    ("WorkflowCreated", 1),
+    ("WorkflowUpdated", 1),
+    ("WorkflowDeleted", 1),
     ("RunsPurged", 1),
     ("TransactionDecided", 1),
     ("ResultCached", 1),
@@ -83,9 +87,14 @@ STORED = {
     ("DatasetForgotten", 1),
     ("DatasetRead", 1),
     ("DatasetWritten", 1),
+    ("CheckPassed", 1),
+    ("CheckFailed", 1),
     ("QueueDeleted", 1),
+    ("WebhookDeclared", 1),
+    ("WebhookDeleted", 1),
+    ("WebhookReceived", 1),
 }
-LATE = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS)
+LATE = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS, *WEBHOOKS)
 
 
 def test_the_stored_names_are_these() -> None:
@@ -94,7 +103,7 @@ def test_the_stored_names_are_these() -> None:
 
 
 def test_stored_names_and_versions_are_literals_beside_their_class() -> None:
-    trees = [ast.parse(inspect.getsource(module)) for module in (datasets, events, plans, sealed, verdicts)]
+    trees = [ast.parse(inspect.getsource(module)) for module in (datasets, events, plans, sealed, verdicts, webhooks)]
     classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     for kind in (*EVENTS.values(), *LATE):
         literals = {

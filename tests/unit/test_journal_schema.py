@@ -20,6 +20,7 @@ from penstock.core.errors import JournalOutdated
 from penstock.core.events import EVENTS
 from penstock.core.model import RunFilter
 from penstock.core.plans import PLANS, DeploymentPaused, DeploymentResumed, ScheduleDue
+from penstock.core.webhooks import WEBHOOKS
 from penstock.journal import SqliteJournal, migrations, schema, versions
 from penstock.journal.projections import KEYS, RUN_COLUMNS, TASK_COLUMNS, projections_of
 from penstock.journal.upgrade import Upgrade, downgrade, upgrade
@@ -68,7 +69,7 @@ def test_sqlite_by_snapshot_by_migrations_and_by_metadata(tmp_path: Path) -> Non
 def test_projections_fill_the_tables() -> None:
     assert tuple(schema.runs.columns.keys()) == RUN_COLUMNS
     assert tuple(schema.task_runs.columns.keys()) == TASK_COLUMNS
-    for kind in (*EVENTS.values(), *PLANS):
+    for kind in (*EVENTS.values(), *PLANS, *WEBHOOKS):
         for projection in projections_of(kind):
             keys = KEYS[projection.table]
             assert projection.columns[: len(keys)] == keys
@@ -94,7 +95,7 @@ def test_postgresql_gets_each_column_as_what_it_is() -> None:
     from penstock.journal.postgres import statements
 
     kinds = {BigInteger: "int8", Integer: "int4", Boolean: "bool", Double: "float8", LargeBinary: "bytea", Text: "text"}
-    for kind in (*EVENTS.values(), *PLANS):
+    for kind in (*EVENTS.values(), *PLANS, *WEBHOOKS):
         for projection in projections_of(kind):
             for column in projection.columns:
                 found = type(schema.metadata.tables[projection.table].columns[column].type)

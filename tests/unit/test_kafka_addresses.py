@@ -8,7 +8,7 @@ import pytest
 
 from penstock.connectors.kafka import Kafka, KafkaSink, KafkaTopic
 from penstock.core.errors import ConfigurationError
-from penstock.data.addresses import sink_at, source_at
+from penstock.engine.addresses import sink_at, source_at
 from penstock.engine.connections.influx import InfluxConnection
 from penstock.engine.connections.kafka import KafkaConnection
 from penstock.stores.timeseries import TimeSeries

@@ -125,7 +125,7 @@ def test_a_line_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     from penstock.processing.logs import access_blocks, analyzer
 
     monkeypatch.setattr(analyzer, "LONGEST", 1000)
-    monkeypatch.setattr(access_blocks.Reader.__init__, "__defaults__", (1000,))
+    monkeypatch.setattr(access_blocks.Reader.__init__, "__defaults__", (1000, 200))
     long = PLAIN.replace(b"/a/b.png", b"/" + b"x" * 5000)
     lines = [PLAIN, long, PLAIN]
     path = write(tmp_path / "a.log", lines)

@@ -79,7 +79,11 @@ def test_times_of_all_kinds(tmp_path: Path) -> None:
 
 def test_templates_of_errors(tmp_path: Path) -> None:
     report = LogAnalyzer().analyze(write(tmp_path / "a.log", HDFS))
-    assert report.templates.rows == [{"template": "writeBlock <*> received exception", "n": 2}]
+    (row,) = report.templates.rows
+    assert (row["template"], row["n"], row["failed"]) == ("writeBlock <*> received exception", 2, 2)
+    assert (row["first"], row["last"]) == ("2008-11-09T20:38:07Z", "2008-11-09T20:38:08Z")
+    assert row["example"] == "writeBlock blk_-6952295868487656571 received exception"
+    assert report.messages.distinct == 2
     assert report.components.rows[0] == {"component": "dfs.DataNode", "n": 2, "failed": 2}
 
 

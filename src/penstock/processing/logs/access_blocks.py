@@ -87,10 +87,11 @@ class Reader:
 
     Args:
         longest: bytes of a line that is looked at.
+        sample: so much of a malformed line is kept.
     """
 
-    def __init__(self, longest: int = LONGEST) -> None:
-        self._longest = longest
+    def __init__(self, longest: int = LONGEST, sample: int = SAMPLE) -> None:
+        self._longest, self._sample = longest, sample
         self._minutes: dict[bytes, int] = {}
 
     def read(self, block: Block, *, careful: bool = False) -> Parsed:
@@ -136,7 +137,7 @@ class Reader:
         if entry is not None:
             parsed.entries.append((line, entry))
         elif text.strip():
-            parsed.malformed.append((line, text[:SAMPLE]))
+            parsed.malformed.append((line, text[: self._sample]))
         else:
             parsed.blank += 1
 

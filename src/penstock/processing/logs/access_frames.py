@@ -29,7 +29,7 @@ def access_frame(block: Block, reader: Reader) -> tuple[Frame, int]:
     if parsed.entries:
         frames.append(_frame_of_entries(parsed.entries))
     if not frames:
-        return pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)), parsed.lines
+        return _frame_of_entries([]), parsed.lines
     return pl.concat(frames).sort("line"), parsed.lines
 
 

@@ -45,9 +45,7 @@ def tell(report: LogReport, totals: Totals, detector: Detector) -> None:
         values = {"mean": totals.latency.mean, **values, "max": totals.latency.longest}
         report.latency = {name: value for name, value in values.items() if value is not None}
     if dense is not None:
-        report.minutes = dense.with_columns(
-            (pl.col("minute") * 60_000).cast(pl.Datetime("ms", "UTC")).alias("time")
-        ).select("time", pl.all().exclude("time", "minute"))
+        report.minutes = dense.with_columns(_time()).select("time", pl.all().exclude("time", "minute"))
         report.anomalies = unexplained(detector(dense), found)
     report.anomalies = sorted([*report.anomalies, *scans(found)], key=lambda each: (each.start, each.kind))
 
@@ -59,6 +57,12 @@ def _sums(report: LogReport, counted: Frame) -> None:
     report.refused = sum(count for status, count in report.statuses.items() if 400 <= status < 500)
     report.failed = sum(count for status, count in report.statuses.items() if status >= 500)
     report.bytes_sent = int(counted["bytes"].sum())
+    ordered = counted.sort("minute", "status")
+    report.by_status = ordered.select(_time(), "status", pl.col("n").alias("requests"), "bytes")
+
+
+def _time() -> Any:
+    return (pl.col("minute") * 60_000).cast(pl.Datetime("ms", "UTC")).alias("time")
 
 
 def _by_minute(counted: Frame) -> Frame:

@@ -7,62 +7,34 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from penstock.core.errors import BadData
-from penstock.processing.logs import detection
+from penstock.core.ports.data import Sink
+from penstock.processing.logs import detection, over_dask
 from penstock.processing.logs.access_blocks import Reader
 from penstock.processing.logs.access_counts import Part, Totals, count_block
 from penstock.processing.logs.access_frames import access_frame
-from penstock.processing.logs.access_report import tell
 from penstock.processing.logs.anomalies import Anomaly, Detector, detect
 from penstock.processing.logs.blocks import LONGEST, Block, Buffers, blocks_of
+from penstock.processing.logs.counting import Counting
 from penstock.processing.logs.extras import Frame, pl
-from penstock.processing.logs.opening import STDIN, Opened, files_of, total_size
-from penstock.processing.logs.report import LogReport, Malformed
-from penstock.processing.logs.text_counts import TextPart, TextTotals, count_text, frame_of, tell_text
+from penstock.processing.logs.lines import RAW
+from penstock.processing.logs.opening import Opened, files_of, total_size, year_of
+from penstock.processing.logs.progress import Progress
+from penstock.processing.logs.report import LogReport
+from penstock.processing.logs.text_counts import TextPart, TextTotals, count_text, fill, frame_of
 from penstock.processing.logs.text_formats import TextFormat, custom
 
+if TYPE_CHECKING:
+    from penstock.processing.logs.following import Following, Interval
+
 CHUNK = 16 << 20
-_SAMPLES = 20
 _R = TypeVar("_R")
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the reading has come.
-
-    Attributes:
-        bytes_total: of all files; None where nobody knows.
-    """
-
-    lines: int
-    malformed: int
-    bytes_read: int
-    bytes_total: int | None
-    seconds: float
-
-    @property
-    def fraction(self) -> float | None:
-        """Of all bytes."""
-        return min(self.bytes_read / self.bytes_total, 1.0) if self.bytes_total else None
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second."""
-        return self.bytes_read / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """As it has gone so far."""
-        if self.bytes_total is None or not self.rate:
-            return None
-        return max(self.bytes_total - self.bytes_read, 0) / self.rate
 
 
 class LogAnalyzer:
@@ -76,9 +48,13 @@ class LogAnalyzer:
         time_format: how `time` in the pattern is written, as `strftime` says it; ISO 8601 where it is not said.
         workers: how many chunks are looked at at once.
         detector: what finds anomalies in minutes.
+        new_since: templates of errors that were met first at this time or later are new; by default in the last tenth
+            of the log.
+        engine: `local`, or `dask` to have `analyze` count on the workers of a cluster.
+        scheduler: of Dask: its address, such as `tcp://10.0.0.5:8786`, or a `distributed.Client`.
 
     Raises:
-        BadData: there is no such format, or the pattern cannot be used.
+        BadData: there is no such format or engine, or the pattern cannot be used.
     """
 
     def __init__(
@@ -90,12 +66,17 @@ class LogAnalyzer:
         time_format: str | None = None,
         workers: int | None = None,
         detector: Detector = detect,
+        new_since: datetime.datetime | None = None,
+        engine: str = "local",
+        scheduler: Any = None,
     ) -> None:
         if not 1 <= chunk_size <= 1 << 30:
             raise BadData(f"chunk_size={chunk_size} cannot be.", hint="bytes, at most 1 GB; 16 MB is good")
         self._size = chunk_size
         self._workers = workers or min(os.cpu_count() or 1, 8)
         self._detector = detector
+        self._new_since = new_since if new_since is None or new_since.tzinfo else new_since.replace(tzinfo=datetime.UTC)
+        self._scheduler = over_dask.scheduler_of(engine, scheduler)
         self._auto = format == "auto" and pattern is None
         self._kind: TextFormat | None = None
         if pattern is not None:
@@ -124,25 +105,25 @@ class LogAnalyzer:
         """
         began = time.monotonic()
         files = files_of(paths)
-        report, counting = LogReport(files), _Counting()
+        report = LogReport(files)
+        counting = self.counting(report)
         size, done = total_size(files), 0
-        for path in files:
-            for kind, block, part in self._counted(path):
-                counting.add(kind, part)
-                _account(report, path, block, part, kind)
-                report.bytes_read = done + block.read
-                report.seconds = time.monotonic() - began
-                if block.trouble:
-                    report.problems[path] = block.trouble
-                if on_progress is not None:
-                    progress = (report.lines, report.malformed, report.bytes_read, size, report.seconds)
-                    on_progress(Progress(*progress))
+        with self._counted(files) as counted:
+            for path in files:
+                for kind, block, part in counted(path):
+                    counting.add(path, block.cut, part, kind)
+                    report.bytes_read = done + block.read
+                    report.seconds = time.monotonic() - began
+                    if block.trouble:
+                        report.problems[path] = block.trouble
+                    if on_progress is not None:
+                        on_progress(Progress.of(report, size))
+                    if stop is not None and stop.is_set():
+                        break
+                done = report.bytes_read
                 if stop is not None and stop.is_set():
                     break
-            done = report.bytes_read
-            if stop is not None and stop.is_set():
-                break
-        counting.tell(report, self._detector)
+        report = counting.told()
         report.seconds = time.monotonic() - began
         return report
 
@@ -157,11 +138,45 @@ class LogAnalyzer:
         """
         for name in files_of(path):
             before = 0
-            for _, block, (frame, lines) in self._each(name, self._framed):
+            for _, block, (frame, lines) in self.each(name, self._framed):
                 before += len(block.cut)
                 if len(frame):
                     yield frame.with_columns(pl.col("line") + (before + 1))
                 before += lines
+
+    def write(
+        self,
+        paths: Paths,
+        out: str | os.PathLike[str] | Sink,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> LogReport:
+        """Read everything, write the lines, and say what is in them; `written` of the report tells what became of them.
+
+        In a folder they are Parquet files, parted by day and hour (UTC); a log that is written again replaces what it
+        was. In a table, only those land that are not there yet. Malformed lines are kept apart, with their numbers.
+
+        Args:
+            paths: files, folders, or `-` for standard input.
+            out: a folder, the address of a table (`lake:raw/access`), or a sink.
+            on_progress: is told after each chunk.
+            stop: once set, nothing more is read; what a folder has of the file at hand stays as it was.
+
+        Raises:
+            SourceUnavailable: a file is not there, or cannot be opened.
+            SinkUnavailable: nothing can be written there.
+            BadData: there is no file, two are the same log, or were brought in differently before.
+        """
+        from penstock.processing.logs.writing import write
+
+        return write(self, files_of(paths), out, on_progress, stop)
+
+    def follow(self, paths: Paths, **options: Unpack[Following]) -> Generator[Interval, None, None]:
+        """Read logs on and on while they are written, through their rotations; see `following.follow`."""
+        from penstock.processing.logs.following import follow
+
+        return follow(self, paths, **options)
 
     def detect_anomalies(self, frame: Frame) -> list[Anomaly]:
         """Anomalies in lines, as `process_logs_stream` gives them, or in minutes, as a report has them."""
@@ -175,36 +190,67 @@ class LogAnalyzer:
 
     def _reader(self) -> Reader:
         if not hasattr(self._readers, "reader"):
-            self._readers.reader = Reader()
+            self._readers.reader = Reader(sample=RAW)
         reader: Reader = self._readers.reader
         return reader
 
-    def _counted(self, path: str) -> Iterator[tuple[TextFormat | None, Block, Part | TextPart]]:
-        return self._each(path, self._count)
+    @contextmanager
+    def _counted(self, files: list[str]) -> Iterator[Callable[[str], Iterator[over_dask.Counted]]]:
+        if self._scheduler is None:
+            yield lambda path: self.each(path, self.count)
+            return
+        wanted = over_dask.Wanted(self._size, self._kind, self._auto, year_of)
+        with over_dask.Spread(self._scheduler, files, wanted) as spread:
+            yield spread.counted
 
-    def _count(self, block: Block, kind: TextFormat | None, year: int) -> Part | TextPart:
+    def counting(self, report: LogReport, totals: Totals | TextTotals | None = None) -> Counting:
+        """An account of what is read, that goes on with what was counted before."""
+        return Counting(report, self._detector, self._new_since, totals)
+
+    @property
+    def how(self) -> str:
+        """How lines are read, in words that are the same for the same way."""
+        return "auto" if self._auto else detection.ACCESS if self._kind is None else repr(self._kind)
+
+    def kind_named(self, name: str) -> TextFormat | None:
+        """The format of that name, as `kind_of` told it."""
+        return self._kind if not self._auto else detection.chosen(name)
+
+    def kind_of(self, block: Block) -> TextFormat | None:
+        """The format that was asked for, or what the first lines say; None for an access log."""
+        return detection.detected(block) if self._auto else self._kind
+
+    def count(self, block: Block, kind: TextFormat | None, year: int) -> Part | TextPart:
+        """Read a block, and count what is in it."""
         return count_block(block, self._reader()) if kind is None else count_text(block, kind, year)
+
+    def counted_and_framed(self, block: Block, kind: TextFormat | None, year: int) -> tuple[Frame, Part | TextPart]:
+        """Read a block: its lines as a frame, with numbers from 0, and what was counted of them."""
+        if kind is None:
+            reader = self._reader()
+            return access_frame(block, reader)[0], count_block(block, reader)
+        frame, part = frame_of(block, kind, year, RAW)
+        fill(part, frame)
+        return _shaped(frame), part
 
     def _framed(self, block: Block, kind: TextFormat | None, year: int) -> tuple[Frame, int]:
         if kind is None:
             return access_frame(block, self._reader())
         frame, part = frame_of(block, kind, year)
-        times = (pl.col("time") * 1000).cast(pl.Int64).cast(pl.Datetime("ms", "UTC"))
-        frame = frame.with_columns(times.alias("time")).select("line", "time", "level", "component", "message")
-        return pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest())), part.lines
+        return _shaped(frame), part.lines
 
-    def _each(
+    def each(
         self, path: str, work: Callable[[Block, TextFormat | None, int], _R]
     ) -> Iterator[tuple[TextFormat | None, Block, _R]]:
         """Do something with each block of a file, several at once; the results come in the order of the file."""
-        buffers, year = Buffers(), _year_of(path)
+        buffers, year = Buffers(), year_of(path)
         waiting: deque[tuple[Block, Future[_R]]] = deque()
         kind = self._kind
         with closing(Opened(path)) as file, ThreadPoolExecutor(self._workers, "penstock-logs") as pool:
             try:
                 for number, block in enumerate(blocks_of(file, self._size, buffers, LONGEST)):
-                    if number == 0 and self._auto:
-                        kind = detection.detected(block)
+                    if number == 0:
+                        kind = self.kind_of(block)
                     waiting.append((block, pool.submit(work, block, kind, year)))
                     if len(waiting) > self._workers:
                         yield kind, *self._finished(waiting, buffers)
@@ -221,56 +267,11 @@ class LogAnalyzer:
         return block, result
 
 
-class _Counting:
-    """The totals of the one kind of log that is counted."""
-
-    def __init__(self) -> None:
-        self._totals: dict[bool, Any] = {}
-
-    def add(self, kind: TextFormat | None, part: Part | TextPart) -> None:
-        is_access = kind is None
-        if not part.good:
-            return
-        if (not is_access) in self._totals:
-            raise BadData(
-                "Access logs and other logs are counted differently, and here are both.",
-                hint="analyse them one after the other",
-            )
-        if is_access not in self._totals:
-            self._totals[is_access] = Totals() if is_access else TextTotals()
-        self._totals[is_access].add(part)
-
-    def tell(self, report: LogReport, detector: Detector) -> None:
-        if True in self._totals:
-            tell(report, self._totals[True], detector)
-        elif False in self._totals:
-            tell_text(report, self._totals[False], detector)
-
-
-def _account(report: LogReport, path: str, block: Block, part: Part | TextPart, kind: TextFormat | None) -> None:
-    """Where every line of a block has gone."""
-    name = kind.name if kind is not None else detection.ACCESS
-    first = report.lines_of.get(path)
-    if first is None:
-        report.formats[name] = report.formats.get(name, 0) + 1
-        first = 0
-    wrong = [(first + place + 1, text, f"longer than {LONGEST:,} bytes") for place, text in enumerate(block.cut)]
-    first += len(block.cut)
-    told = f"no line of {'an access' if kind is None else f'a {name}'} log"
-    wrong += [(first + line + 1, text, told) for line, text in part.malformed]
-    for line, text, reason in wrong[: _SAMPLES - len(report.samples)]:
-        report.samples.append(Malformed(path, line, text.decode("utf-8", "backslashreplace"), reason))
-    report.lines_of[path] = first + part.lines
-    report.lines += len(block.cut) + part.lines
-    report.parsed += part.good
-    report.malformed += len(wrong)
-    report.skipped += part.blank
-
-
-def _year_of(path: str) -> int:
-    """When the file was last changed: the year of times that have none."""
-    changed = os.path.getmtime(path) if path != STDIN else time.time()
-    return datetime.datetime.fromtimestamp(changed, datetime.UTC).year
+def _shaped(frame: Frame) -> Frame:
+    """In memory of its own, and with times."""
+    times = (pl.col("time") * 1000).cast(pl.Int64).cast(pl.Datetime("ms", "UTC"))
+    frame = frame.with_columns(times.alias("time")).select("line", "time", "level", "component", "message")
+    return pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
 
 def process_large_log(

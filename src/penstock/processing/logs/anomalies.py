@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from penstock.processing.logs.extras import Array, Frame, np, pl
 
@@ -42,6 +42,10 @@ class Anomaly:
     value: float
     usual: float
     reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON has it."""
+        return {**asdict(self), "start": iso(self.start), "end": iso(self.end)}
 
 
 class Detector(Protocol):
@@ -206,6 +210,11 @@ def _hours(requests: Array, first: int) -> Iterator[Anomaly]:
                 told = f"{value:,.0f} requests in this hour; {usual:,.0f} are usual at this time of the day"
                 kind = "spike" if score > 0 else "drop"
                 yield Anomaly(kind, moment(begin), moment(begin + 60), round(abs(score), 1), value, usual, told)
+
+
+def iso(moment: datetime.datetime) -> str:
+    """A time in UTC as JSON has it."""
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def moment(minute: float) -> datetime.datetime:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from penstock.processing.logs.extras import Array, np
 
@@ -43,6 +45,19 @@ class Latency:
         self.count += other.count
         self.micros += other.micros
         self.longest = max(self.longest, other.longest)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON has it; `of` reads it again."""
+        counts = {str(bucket): count for bucket, count in self._buckets.items()}
+        return {"buckets": counts, "count": self.count, "micros": self.micros, "longest": self.longest}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Latency:
+        """The reverse of `to_dict`."""
+        made = cls()
+        made._buckets = Counter({int(bucket): count for bucket, count in told["buckets"].items()})
+        made.count, made.micros, made.longest = told["count"], told["micros"], told["longest"]
+        return made
 
     @property
     def mean(self) -> float | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import os
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -74,6 +77,15 @@ class Opened:
         view[: len(found)] = found
         return len(found)
 
+    def beginning(self, size: int) -> bytes:
+        """The first bytes of its text; what it has where it is shorter, or breaks."""
+        found = bytearray(size)
+        with memoryview(found) as view, suppress(Broken):
+            full = 0
+            while full < size and (count := self.readinto(view[full:])):
+                full += count
+        return bytes(found[:full])
+
     def close(self) -> None:
         """Let go of it."""
         self._file.close()
@@ -112,3 +124,12 @@ def total_size(paths: list[str]) -> int | None:
     if any(path == STDIN or not os.path.isfile(path) for path in paths):
         return None
     return sum(os.path.getsize(path) for path in paths)
+
+
+def year_of(path: str) -> int:
+    """When the file was last changed: the year of times that have none."""
+    try:
+        changed = os.path.getmtime(path) if path != STDIN else time.time()
+    except OSError:
+        changed = time.time()
+    return datetime.datetime.fromtimestamp(changed, datetime.UTC).year

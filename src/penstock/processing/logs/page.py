@@ -133,6 +133,8 @@ def _tops(report: LogReport) -> list[tuple[str, Top]]:
         ("Robots", report.robots),
         ("Components", report.components),
         ("Error templates", report.templates),
+        ("New error templates", report.new_templates),
+        ("Messages", report.messages),
     ]
 
 

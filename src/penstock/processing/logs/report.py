@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from penstock.processing.logs.anomalies import Anomaly
+from penstock.processing.logs.anomalies import Anomaly, iso
 from penstock.processing.logs.extras import Frame, pl
 
 
@@ -48,6 +48,27 @@ NONE = Top([], 0)
 
 
 @dataclass
+class Written:
+    """What became of lines that were written somewhere.
+
+    Attributes:
+        place: where they are.
+        rows: lines that were written.
+        malformed: lines that mean nothing, kept apart.
+        before: lines that were there already.
+        files: Parquet files that were made; 0 for a table.
+        bytes: their size; 0 where nobody knows.
+    """
+
+    place: str
+    rows: int = 0
+    malformed: int = 0
+    before: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+@dataclass
 class LogReport:
     """Everything that was found in some files.
 
@@ -64,6 +85,8 @@ class LogReport:
         start, end: times of the first and the last event (UTC); None where there is none.
         minutes: a frame with a row for each minute between them: `time`, `requests`, `refused` and `failed` (4xx and
             5xx; in logs with levels failed is error and worse), `bytes`, `taken`, `timed`.
+        by_status: of access logs, a frame with a row for each status in each minute: `time`, `status`, `requests`,
+            `bytes`; None of other logs.
         statuses: requests of each status.
         levels: lines of each level.
         paths, clients, agents, referrers: with `refused` and `failed`; paths with `bytes`, `mean` and `longest`.
@@ -73,7 +96,9 @@ class LogReport:
         sessions: visits without a break of half an hour.
         latency: `mean`, `p50`, `p90`, `p95`, `p99`, `max` in seconds (off by one in a hundred at most); empty where
             the log does not say.
-        components, templates: of logs with levels: who wrote how much, and the shapes of error messages.
+        written: what became of the lines, where they were written.
+        components, messages: of logs with levels: who wrote how much, and the templates of what was written.
+        templates, new_templates: of those the ones with errors, and of these the ones that are new.
     """
 
     files: list[str]
@@ -89,6 +114,7 @@ class LogReport:
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
     minutes: Frame = None
+    by_status: Frame = None
     requests: int = 0
     refused: int = 0
     failed: int = 0
@@ -106,11 +132,14 @@ class LogReport:
     robots: Top = NONE
     scanners: Top = NONE
     components: Top = NONE
+    messages: Top = NONE
     templates: Top = NONE
+    new_templates: Top = NONE
     sessions: int = 0
     lines_of: dict[str, int] = field(default_factory=dict)
     latency: dict[str, float] = field(default_factory=dict)
     anomalies: list[Anomaly] = field(default_factory=list)
+    written: Written | None = None
 
     @property
     def error_rate(self) -> float:
@@ -135,7 +164,7 @@ class LogReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON has it."""
-        left_out = ("minutes", "anomalies", "samples")
+        left_out = ("minutes", "by_status", "anomalies", "samples")
         told = {name: value for name, value in self.__dict__.items() if name not in left_out}
         for name, value in told.items():
             if isinstance(value, Top):
@@ -145,12 +174,11 @@ class LogReport:
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "status_classes": self.status_classes,
             "error_rate": self.error_rate,
-            "start": _iso(self.start),
-            "end": _iso(self.end),
+            "start": iso(self.start) if self.start is not None else None,
+            "end": iso(self.end) if self.end is not None else None,
+            "written": asdict(self.written) if self.written is not None else None,
             "samples": [asdict(each) for each in self.samples],
-            "anomalies": [
-                {**asdict(each), "start": _iso(each.start), "end": _iso(each.end)} for each in self.anomalies
-            ],
+            "anomalies": [each.to_dict() for each in self.anomalies],
             "hours": [] if self.minutes is None else _rows(self.hours),
             "minutes": [] if self.minutes is None else _rows(self.minutes),
         }
@@ -166,9 +194,5 @@ class LogReport:
         Path(path).write_text(self.to_html(), encoding="utf-8")
 
 
-def _iso(moment: datetime.datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment is not None else None
-
-
 def _rows(frame: Frame) -> list[dict[str, Any]]:
-    return [{**row, "time": _iso(row["time"])} for row in frame.iter_rows(named=True)]
+    return [{**row, "time": iso(row["time"])} for row in frame.iter_rows(named=True)]

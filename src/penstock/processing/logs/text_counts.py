@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +12,13 @@ from penstock.processing.logs.anomalies import Detector, moment
 from penstock.processing.logs.blocks import LONGEST, SAMPLE, Block
 from penstock.processing.logs.decoding import text_or_null
 from penstock.processing.logs.extras import Array, Frame, np, pa, pl
-from penstock.processing.logs.report import LogReport
+from penstock.processing.logs.report import LogReport, Top
 from penstock.processing.logs.tally import Tally, compact
+from penstock.processing.logs.templates import Template, Templates, shapes_in
 from penstock.processing.logs.text_formats import FAILED, TextFormat, parsed
 
-_ANY = "<*>"
-_WITH_DIGIT = r"\S*\d\S*"
 _LINE_END = 10
+_SHOWN = 20
 
 
 @dataclass
@@ -31,6 +32,7 @@ class TextPart:
     tables: dict[str, Any] = field(default_factory=dict)
     first: float | None = None
     last: float | None = None
+    shapes: list[tuple[str, int, int, float, float, str]] = field(default_factory=list)
 
 
 def lines_of(block: Block) -> tuple[Any, Array, Array]:
@@ -49,7 +51,7 @@ def lines_of(block: Block) -> tuple[Any, Array, Array]:
     return text_or_null(between.gather_every(2)), starts, ends
 
 
-def frame_of(block: Block, kind: TextFormat, year: int) -> tuple[Frame, TextPart]:
+def frame_of(block: Block, kind: TextFormat, year: int, sample: int = SAMPLE) -> tuple[Frame, TextPart]:
     """What the lines say that mean something, and how the others are accounted for.
 
     A line that begins with a blank goes on from the one before it, as the lines of a traceback do; it is skipped.
@@ -59,7 +61,7 @@ def frame_of(block: Block, kind: TextFormat, year: int) -> tuple[Frame, TextPart
     frame = parsed(lines, kind, year).with_columns(line=pl.int_range(pl.len()))
     good = frame["time"].is_not_null() & pl.Series(ends - starts <= LONGEST)
     for line in (~good).arg_true().to_list():
-        text = bytes(block.buffer[int(starts[line]) : min(int(ends[line]), int(starts[line]) + SAMPLE)])
+        text = bytes(block.buffer[int(starts[line]) : min(int(ends[line]), int(starts[line]) + sample)])
         if not text.strip() or text[:1] in (b" ", b"\t"):
             part.blank += 1
         else:
@@ -72,23 +74,27 @@ def frame_of(block: Block, kind: TextFormat, year: int) -> tuple[Frame, TextPart
 def count_text(block: Block, kind: TextFormat, year: int) -> TextPart:
     """Read a block, and count what is in it."""
     frame, part = frame_of(block, kind, year)
+    fill(part, frame)
+    return part
+
+
+def fill(part: TextPart, frame: Frame) -> None:
+    """Count what is in the lines of a block."""
     if not part.good:
-        return part
+        return
     part.first, part.last = frame["time"].min(), frame["time"].max()
     frame = frame.with_columns(
         minute=(pl.col("time") // 60).cast(pl.Int64),
         failed=pl.col("level").is_in(FAILED).fill_null(False).cast(pl.Int64),
         level=pl.col("level").fill_null("none"),
     )
-    shapes = pl.col("message").str.replace_all(_WITH_DIGIT, _ANY).alias("template")
     n = pl.len().cast(pl.Int64).alias("n")
     failed = pl.col("failed").sum()
     part.tables = {
         "minutes": compact(frame.group_by("minute", "level").agg(n)),
         "components": compact(frame.drop_nulls("component").group_by("component").agg(n, failed)),
-        "templates": compact(frame.filter(pl.col("failed") > 0).group_by(shapes).agg(n).drop_nulls("template")),
     }
-    return part
+    part.shapes = list(shapes_in(frame).iter_rows())
 
 
 class TextTotals:
@@ -97,7 +103,7 @@ class TextTotals:
     def __init__(self) -> None:
         self.minutes = Tally(["minute", "level"], {"n": "sum"}, most=None)
         self.components = Tally(["component"], {"n": "sum", "failed": "sum"})
-        self.templates = Tally(["template"], {"n": "sum"})
+        self.templates = Templates()
         self.first: float | None = None
         self.last: float | None = None
 
@@ -105,13 +111,23 @@ class TextTotals:
         """Take a block in."""
         for name, table in part.tables.items():
             getattr(self, name).add(table)
+        self.templates.add(part.shapes)
         if part.first is not None and part.last is not None:
             self.first = part.first if self.first is None else min(self.first, part.first)
             self.last = part.last if self.last is None else max(self.last, part.last)
 
 
-def tell_text(report: LogReport, totals: TextTotals, detector: Detector) -> None:
-    """Put what was counted into a report."""
+def tell_text(
+    report: LogReport, totals: TextTotals, detector: Detector, new_since: datetime.datetime | None = None
+) -> None:
+    """Put what was counted into a report.
+
+    Args:
+        report: where it goes.
+        totals: what was counted.
+        detector: what finds anomalies.
+        new_since: templates that were met first at this time or later are new; by default the last tenth of the log.
+    """
     if totals.first is None or totals.last is None:
         return
     counted = totals.minutes.frame()
@@ -121,11 +137,10 @@ def tell_text(report: LogReport, totals: TextTotals, detector: Detector) -> None
     report.levels = dict(by_level.iter_rows())
     report.requests = int(counted["n"].sum())
     report.failed = sum(report.levels.get(level, 0) for level in FAILED)
-    for name in ("components", "templates"):
-        tally: Tally = getattr(totals, name)
-        frame = tally.frame()
-        if frame is not None:
-            setattr(report, name, top(frame, tally))
+    components = totals.components.frame()
+    if components is not None:
+        report.components = top(components, totals.components)
+    _tell_templates(report, totals, new_since)
     n, none = pl.col("n"), pl.lit(0, pl.Int64)
     zeros: Sequence[Any] = [none.alias(name) for name in ("refused", "bytes", "timed")]
     minutes = counted.group_by("minute").agg(
@@ -136,3 +151,39 @@ def tell_text(report: LogReport, totals: TextTotals, detector: Detector) -> None
         report.minutes = dense.with_columns((pl.col("minute") * 60_000).cast(pl.Datetime("ms", "UTC")).alias("time"))
         report.minutes = report.minutes.select("time", "requests", "refused", "failed", "bytes", "taken", "timed")
         report.anomalies = detector(dense)
+
+
+def _tell_templates(report: LogReport, totals: TextTotals, new_since: datetime.datetime | None) -> None:
+    assert totals.first is not None
+    assert totals.last is not None
+    since = totals.last - (totals.last - totals.first) / 10
+    if new_since is not None:
+        since = new_since.timestamp()
+    elif totals.first == totals.last:
+        since = totals.last + 1
+    every = totals.templates
+    errors = [each for each in every if each.failed]
+    report.messages = _top_templates(list(every), every)
+    report.templates = _top_templates(errors, every, by="failed")
+    report.new_templates = _top_templates([each for each in errors if each.first >= since], every, by="failed")
+
+
+def _top_templates(some: Sequence[Template], every: Templates, by: str = "n") -> Top:
+    first = sorted(some, key=lambda each: (-getattr(each, by), each.text))[:_SHOWN]
+    rows = [
+        {
+            "template": each.text,
+            "n": each.n,
+            "failed": each.failed,
+            "first": _told(each.first),
+            "last": _told(each.last),
+            "example": each.example,
+        }
+        for each in first
+    ]
+    many = every.seen if len(some) == len(every) else len(some)
+    return Top(rows, many, every.exact, every.forgotten)
+
+
+def _told(seconds: float) -> str:
+    return f"{moment(seconds / 60):%Y-%m-%dT%H:%M:%SZ}"

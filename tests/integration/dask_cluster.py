@@ -1,0 +1,91 @@
+"""A Dask scheduler and workers of a test's own, each a process."""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import missing
+
+try:
+    import distributed
+except ImportError:
+    distributed = None
+
+PATIENCE_SECONDS = 40
+
+
+class Cluster:
+    """One of them, as a context manager."""
+
+    def __init__(self, folder: Path, workers: int = 2) -> None:
+        if distributed is None:
+            missing("Dask is not installed: pip install 'penstock[dask]'")
+        self._folder = folder
+        self._wanted = workers
+        self.address = f"tcp://127.0.0.1:{free_port()}"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._scheduler: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Cluster:
+        port = self.address.rpartition(":")[2]
+        self._scheduler = self._started("scheduler", "--host", "127.0.0.1", "--port", port, *_pages())
+        for _ in range(self._wanted):
+            self.add_worker()
+        try:
+            with self.client() as client:
+                if self._wanted:
+                    client.wait_for_workers(self._wanted, timeout=PATIENCE_SECONDS)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        for process in [*self.workers, *([self._scheduler] if self._scheduler else [])]:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+    def client(self) -> Any:
+        return distributed.Client(self.address, timeout=PATIENCE_SECONDS, set_as_default=False)
+
+    def add_worker(self) -> None:
+        own = ["--no-nanny", "--nthreads", "1", "--memory-limit", "0", "--local-directory", str(self._folder)]
+        where = ["--host", "127.0.0.1", "--worker-port", free_port(), *_pages()]
+        self.workers.append(self._started("worker", self.address, *own, *where))
+
+    def kill_worker(self) -> None:
+        process = self.workers.pop()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def kill_scheduler(self) -> None:
+        if self._scheduler is not None:
+            self._scheduler.send_signal(signal.SIGKILL)
+            self._scheduler.wait()
+
+    def _started(self, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
+        log = (self._folder / f"{kind}-{time.monotonic_ns()}.log").open("wb")
+        with log:
+            command = [sys.executable, "-m", "dask", kind, *arguments]
+            return subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+def _pages() -> list[str]:
+    return ["--dashboard-address", f"127.0.0.1:{free_port()}"]
+
+
+def free_port() -> str:
+    """One below those that the kernel hands out by itself."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)):
+                return str(port)
+    pytest.fail("no port is free")
