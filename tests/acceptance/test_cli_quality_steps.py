@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.acceptance.cli_lab import Cli
 
+from penstock.quality.steps.quarantine import Quarantine
+
 pytestmark = pytest.mark.acceptance
 
 PIPELINE = """
@@ -95,6 +97,13 @@ def test_rows_wait_and_land_after_a_fix(project: Cli) -> None:
         rows = project.json("dataset", "preview", name)["rows"]
         assert sorted((row["id"], row["amount"]) for row in rows) == [(1, 5.0), (2, -1.0), (3, 0.0)]
     assert project.run("quality", "quarantined").out == "Nothing is in quarantine.\n"
+
+
+def test_what_cannot_be_looked_at_is_told(project: Cli) -> None:
+    with Quarantine(project.home / "quarantine").alone():
+        told = project.run("quality", "quarantined")
+    assert "2 rows in quarantine" in told.out
+    assert "What orders has rejected is not known: Another process takes rows out" in told.err
 
 
 def test_rows_that_are_for_nothing_that_is_known(cli: Cli) -> None:

@@ -80,6 +80,13 @@ def test_it_is_tried_out(cli: Cli) -> None:
     assert cli.json("webhook", "deliveries") == {"deliveries": []}
 
 
+def test_without_a_signature_nobody_is_verified(cli: Cli) -> None:
+    cli.run("webhook", "create", "open", "--signature", "none", "--allow", "127.0.0.0/8")
+    assert "Nobody knows who sent it" in cli.run("webhook", "test", "open").out
+    assert cli.json("webhook", "test", "open")["verified"] is None
+    assert cli.json("webhook", "test", "open", "--client", "10.0.0.1", code=1)["verified"] is False
+
+
 def test_what_came_and_redelivery(cli: Cli) -> None:
     prepared(cli)
     assert [send(cli, *each) for each in (("d1", '{"repository": "a"}'), ("d1", '{"repository": "a"}'))] == [
@@ -110,13 +117,17 @@ def test_what_came_and_redelivery(cli: Cli) -> None:
         (("--signature", "md5"), "'md5' is none of"),
         (("--signature", "github"), "there is none, and github needs one"),
         (("--signature", "none", "--template", "nowhere.j2"), "cannot be read"),
+        (("--signature", "none", "--template", "latin.j2"), "is not UTF-8 (byte 1)"),
+        (("--signature", "none", "--schema", "odd.json"), "it must be a text"),
         (("--signature", "none", "--allow", "x"), "no address"),
         (("--signature", "none", "--secret", "a,b"), "cannot be read"),
         (("--signature", "none", "--secret", "a,until=never"), "webhook"),
     ],
-    ids=range(6),
+    ids=range(8),
 )
 def test_mistakes(cli: Cli, options: tuple[str, ...], told: str) -> None:
+    (cli.folder / "latin.j2").write_bytes(b"x\xfc")
+    (cli.folder / "odd.json").write_text('{"$schema": 5}')
     answer = cli.run("webhook", "create", "x", *options, code=2)
     assert told in answer.err
     assert "Traceback" not in answer.err

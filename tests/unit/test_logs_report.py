@@ -28,9 +28,9 @@ from penstock.processing.logs import (
     process_large_log,
     tally,
 )
-from penstock.processing.logs.access_counts import PAUSE
 from penstock.processing.logs.latency import Latency
-from penstock.processing.logs.tally import Tally, Visits, compact
+from penstock.processing.logs.tally import Tally, compact
+from penstock.processing.logs.visits import PAUSE, Visits
 
 
 def line(

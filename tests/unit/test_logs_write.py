@@ -190,6 +190,31 @@ def test_a_table_of_the_lake(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("penstock_home")
+def test_a_line_that_is_still_being_written_waits(tmp_path: Path) -> None:
+    path, sink = tmp_path / "a.log", MemorySink()
+    path.write_bytes(PLAIN + b"\n" + PLAIN[:30])
+    half = done(LogAnalyzer().write(path, sink))
+    assert (half.rows, half.malformed, half.unfinished) == (1, 0, 1)
+    path.write_bytes(PLAIN + b"\n" + PLAIN + b"\n")
+    whole = done(LogAnalyzer().write(path, sink))
+    assert (whole.rows, whole.malformed, whole.before, whole.unfinished) == (1, 0, 1, 0)
+    path.with_suffix(".gz").write_bytes(gzip.compress(PLAIN))
+    assert done(LogAnalyzer().write(path.with_suffix(".gz"), MemorySink())).rows == 1
+
+
+@pytest.mark.usefixtures("penstock_home")
+def test_a_short_log_that_begins_as_another_is_another(tmp_path: Path) -> None:
+    first, second, sink = tmp_path / "a.log", tmp_path / "b.log", MemorySink()
+    first.write_bytes(PLAIN + b"\n")
+    second.write_bytes(PLAIN + b"\n" + PLAIN + b"\n")
+    assert done(LogAnalyzer().write(first, sink)).rows == 1
+    assert done(LogAnalyzer().write(second, sink)).rows == 2
+    first.rename(tmp_path / "a.log.1")
+    moved = done(LogAnalyzer().write(tmp_path / "a.log.1", sink))
+    assert (moved.rows, moved.before) == (0, 1)
+
+
+@pytest.mark.usefixtures("penstock_home")
 def test_a_sink_of_ones_own(tmp_path: Path) -> None:
     sink = MemorySink()
     report = LogAnalyzer().write(write(tmp_path / "a.log", [PLAIN, b"x"]), sink)

@@ -93,6 +93,13 @@ def test_a_relation_becomes_an_arrow_table() -> None:
     assert ids(check(relation, [AMOUNT]).good) == [1]
 
 
+@pytest.mark.parametrize("on_failure", ["warn", "stop", "quarantine"])
+def test_a_reader_can_be_read_once_and_its_rows_go_on(journal: Journal, on_failure: str) -> None:
+    rows = pa.Table.from_pylist(ROWS[:1])
+    reader = pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches())
+    assert check(reader, [AMOUNT], on_failure=on_failure).rows.to_pylist() == ROWS[:1]
+
+
 def test_a_frame_of_narwhals_becomes_what_it_is_made_of() -> None:
     assert isinstance(check(narwhals.from_native(FRAMES["polars"]()), [AMOUNT]).good, pl.DataFrame)
 

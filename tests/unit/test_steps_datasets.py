@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from penstock import flow, task
@@ -15,7 +16,7 @@ from penstock.app import Penstock, Settings
 from penstock.core.datasets import CheckFailed, CheckPassed, DatasetWritten
 from penstock.core.errors import ConfigurationError
 from penstock.core.ports import Journal
-from penstock.core.ports.data import Counts
+from penstock.core.ports.data import Batch, Counts, Part
 from penstock.data import Dataset, ingest
 from penstock.journal.memory import MemoryJournal
 from penstock.quality import BadRules, Checks, DataValidationError, check
@@ -119,6 +120,30 @@ def test_a_step_lands_and_is_told_of_once(journal: Journal) -> None:
     assert ids(orders) == [1, 3]
     assert len(told(journal, CheckFailed)) == 1
     assert orders.rejected().num_rows == 1
+
+
+def test_every_batch_is_told_of_once_however_often_its_step_is_executed(journal: Journal) -> None:
+    orders = Dataset("orders", "lake:raw/orders", checks=Checks([AMOUNT], "quarantine"))
+    attempts = []
+
+    @task(retries=2)
+    def bring() -> None:
+        attempts.append(1)
+        with orders.open("pipe") as landing:
+            begin = (landing.position or {}).get("batches", 0)
+            for number in range(begin, 3):
+                rows = pa.table({"id": [number], "amount": [-1.0]})
+                landing.land(Batch((Part(rows),), {"batches": number + 1}, last=number == 2))
+                if number + 1 == len(attempts) < 3:
+                    raise OSError("killed after the commit")
+
+    @flow
+    def nightly() -> None:
+        bring()
+
+    nightly()
+    assert len(attempts) == 3
+    assert len(told(journal, CheckFailed)) == orders.rejected().num_rows == 3
 
 
 def test_a_pipe_into_a_dataset_is_checked(journal: Journal) -> None:

@@ -202,6 +202,13 @@ def test_a_flood_of_refused_requests_does_not_fill_the_journal(journal: Journal)
     assert all(outcome.id for outcome in failed), "of those who may send, all are kept"
 
 
+def test_a_space_does_not_make_two_cloudevents_one(journal: Journal) -> None:
+    for source, id in (("/a b", "c"), ("/a", "b c")):
+        event = {"specversion": "1.0", "type": "t", "source": source, "id": id}
+        headers = (("Content-Type", "application/cloudevents+json"),)
+        assert into(journal, Request(headers=headers, body=json.dumps(event).encode()), OPEN).status == "accepted"
+
+
 def test_cloudevents_in_a_batch_are_one_delivery(journal: Journal) -> None:
     batch = [{"specversion": "1.0", "id": f"e{n}", "source": "/s", "type": "t", "data": {"n": n}} for n in range(3)]
     hook = msgspec.structs.replace(OPEN, mapping={"event": "s.{cloudevent.type}", "payload": {"n": "{body.n}"}})
@@ -341,6 +348,12 @@ def test_every_mistake_at_once() -> None:
     assert "which is not in it" in dict(outside.mistakes())["schema"]
     pattern = msgspec.structs.replace(OPEN, schema={"prefixItems": [{"pattern": "("}]})
     assert "cannot be read" in dict(pattern.mistakes())["schema"]
+    odd = msgspec.structs.replace(OPEN, schema={"$schema": ["draft"]})
+    assert "must be a text" in dict(odd.mistakes())["schema"]
+    deep: dict[str, Any] = {}
+    for _ in range(900):
+        deep = {"not": deep}
+    assert "nested too deeply" in dict(msgspec.structs.replace(OPEN, schema=deep).mistakes())["schema"]
     for data in (
         {},
         {"signature": {"scheme": "none"}, "colour": 1},

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from penstock.core.words import counted as counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -90,11 +92,6 @@ def glyph(state: str) -> str:
 def colour(state: str) -> str:
     """The colour of a state."""
     return COLOURS.get(state, "default")
-
-
-def counted(number: int, what: str, several: str | None = None) -> str:
-    """`1 step`, `1,000 steps`."""
-    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 _consoles: dict[bool, Console] = {}

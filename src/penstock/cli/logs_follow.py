@@ -47,7 +47,7 @@ def follow(
     format: Annotated[str, FORMAT] = "auto",
     pattern: Annotated[str | None, PATTERN] = None,
     time_format: Annotated[str | None, TIME_FORMAT] = None,
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="How often to say what came.")] = 1.0,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="How often to say what came.")] = 0.5,
     once: Annotated[bool, typer.Option("--once", help="Read what has come since the last time, and end.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget what was counted, and begin anew.")] = False,
     name: Annotated[

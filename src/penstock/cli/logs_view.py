@@ -90,6 +90,10 @@ def _write_written(written: Written) -> None:
         parts.append(f"{written.malformed:,} malformed apart")
     if written.before:
         parts.append(f"{written.before:,} were there")
+    if written.unfinished:
+        parts.append(
+            "the last line has no end yet" if written.unfinished == 1 else f"{written.unfinished:,} have no end yet"
+        )
     if written.files:
         parts += [counted(written.files, "file"), size(written.bytes)]
     write(text((f"{glyph('Completed')} ", "green"), fitting(" · ").join(parts)))

@@ -123,7 +123,8 @@ def _write_outliers(report: OutlierReport, quiet: bool) -> None:
         _write_notes(report.notes if report.columns else (*report.notes, "there is no column of numbers"))
         columns = [Column("column", least=12), Column("outliers", right=True), Column("values", right=True)]
         columns += [Column("missing", right=True), Column("below", right=True), Column("above", right=True)]
-        write_table([*columns, Column("", least=10, leaves=1)], [_row(each) for each in report.columns])
+        if report.columns:
+            write_table([*columns, Column("", least=10, leaves=1)], [_row(each) for each in report.columns])
         for each in report.outliers:
             write(text((f"  row {each.row:,}  ", _DIM), clean(each.reason)))
         if report.count > len(report.outliers):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -16,6 +15,7 @@ from penstock.cli.console import (
     colour,
     counted,
     glyph,
+    say,
     text,
     write,
     write_json,
@@ -137,13 +137,15 @@ def quarantined(
     with reading() as penstock:
         quarantine = Quarantine(penstock.home / "quarantine")
         found = quarantine.waiting(name)
-        rejected = _rejected(penstock.journal, quarantine, name)
+        rejected, unknown = _rejected(penstock.journal, quarantine, name)
+    for dataset, reason in unknown:
+        say(f"What {clean(dataset)} has rejected is not known: {reason}")
     if json:
         told = [{"dataset": dataset, "rows": rows} for dataset, rows in rejected]
         write_json({"quarantined": [msgspec.to_builtins(each) for each in found], "rejected": told})
         return
     if not found and not rejected:
-        write("Nothing is in quarantine.")
+        write("Nothing else is in quarantine." if unknown else "Nothing is in quarantine.")
         return
     columns = [Column("data", least=8), Column("rows", right=True), Column("run"), Column("step", leaves=1),
                Column("since", leaves=2), Column("does not follow", least=16)]  # fmt: skip
@@ -158,19 +160,23 @@ def _filed_row(filed: Filed) -> list[Any]:
     return [clean(filed.dataset), f"{filed.rows:,}", run, clean(filed.step or ""), filed.at[:19], clean(rules)]
 
 
-def _rejected(journal: Journal, quarantine: Quarantine, name: str | None) -> list[tuple[str, int]]:
-    """Datasets with checks of their own, and how many rejected rows wait to be tried again."""
-    found = []
+def _rejected(
+    journal: Journal, quarantine: Quarantine, name: str | None
+) -> tuple[list[tuple[str, int]], list[tuple[str, str]]]:
+    """Datasets with checks of their own: how many rejected rows wait to be tried again, or why that is not known."""
+    found, unknown = [], []
     for known in journal.datasets(name):
         if not str(known.spec.get("checks", "")).endswith(": quarantine"):
             continue
-        with suppress(PenstockError):  # such as a store that is away; the rest is shown all the same
+        try:
             dataset = _dataset(known)
             with quarantine.alone(), dataset.open(PIPE) as landing:
                 done = done_records(landing)
             if waiting := sum(record.id not in done for record in _records(dataset)):
                 found.append((known.name, waiting))
-    return found
+        except PenstockError as error:  # such as a store that is away; the rest is shown all the same
+            unknown.append((known.name, error.message))
+    return found, unknown
 
 
 def retry_rows(

@@ -117,7 +117,7 @@ def create(
     given = {
         "signature": msgspec.to_builtins(made),
         "secrets": [_secret(each) for each in secret or ()],
-        "template": _read(template).decode("utf-8", "replace") if template is not None else None,
+        "template": _text(template) if template is not None else None,
         "mapping": _object(mapping) if mapping is not None else None,
         "schema": _object(schema) if schema is not None else None,
         "allow": allow or [],
@@ -172,6 +172,13 @@ def _read(file: Path) -> bytes:
     except OSError as error:
         told = f"{file} cannot be read: {error.strerror}."
         raise ConfigurationError(told, hint="name another file") from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return _read(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file} is not UTF-8 (byte {error.start:,}).", hint="save it as UTF-8") from None
 
 
 def _object(file: Path) -> dict[str, Any]:
@@ -265,7 +272,7 @@ def rehearse(
         hook = webhooks.find_hook(penstock.journal, name)
         secrets = _receiver(penstock).secrets(hook, request.at) if not unsigned else []
     found = webhooks.rehearse(hook, request, secrets, signed=not unsigned)
-    write_rehearsal(found, not unsigned, json)
+    write_rehearsal(found, hook.signature.scheme, not unsigned, json)
     if found.refused or found.failed:
         raise typer.Exit(1)
 

@@ -129,17 +129,20 @@ def _write_event(event: Happened) -> None:
         _write_json(event.facts, 4)
 
 
-def write_rehearsal(found: Rehearsal, signed: bool, json: bool) -> None:
-    """What would become of a request."""
+def write_rehearsal(found: Rehearsal, scheme: str, signed: bool, json: bool) -> None:
+    """What would become of a request to a webhook of this scheme; `signed`: whether its signature was looked at."""
+    anybody = scheme == "none" and found.refused is None
     if json:
         why = {"refused": found.refused, "failed": found.failed}
-        told: dict[str, Any] = {"verified": found.refused is None if signed else None}
+        told: dict[str, Any] = {"verified": found.refused is None if signed and not anybody else None}
         told |= {name: {"reason": each[0], "message": each[1]} if each else None for name, each in why.items()}
         rest = {"delivery": found.delivery, "answer": found.answer, "events": [_event(each) for each in found.events]}
         write_json({**told, **rest})
         return
     if not signed:
         write(text((fitting("· "), _DIM), "The signature was not looked at."))
+    elif anybody:
+        write(text((fitting("· "), _DIM), "Nobody knows who sent it: the signature of this webhook is none."))
     elif found.refused is None:
         write(text((fitting("✓ "), "green"), "It is verified."))
     else:

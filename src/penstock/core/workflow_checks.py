@@ -14,6 +14,7 @@ import msgspec
 from penstock.core.calendar import ScheduleSpec
 from penstock.core.calendar.cron import ONCE
 from penstock.core.errors import BadSchedule, BadWorkflow
+from penstock.core.words import counted
 from penstock.core.workflows import (
     LITERAL,
     MARKS,
@@ -179,7 +180,7 @@ def _schedule(spec: WorkflowSpec) -> Mistakes:
     count = len(text.split())
     if not text.startswith("@") and count != 5:
         told = "it takes 5 (minute, hour, day of month, month, day of week), or a preset such as @daily"
-        yield "schedule", f"{spec.schedule!r} has {count} field{'' if count == 1 else 's'}; {told}"
+        yield "schedule", f"{spec.schedule!r} has {counted(count, 'field')}; {told}"
     elif text.lower() == ONCE:
         yield "schedule", f"{ONCE} is no schedule of a workflow; leave the schedule out, and trigger it"
     else:

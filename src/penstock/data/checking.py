@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from penstock.core.errors import ConfigurationError
 from penstock.core.ports.checks import Checks, Gate
@@ -44,12 +47,14 @@ class Checking(Landing):
         landing: takes the rows.
         gate: which rows land.
         name: of the dataset, for messages.
+        pipe: that brings the rows.
     """
 
-    def __init__(self, landing: Landing, gate: Gate, name: str) -> None:
+    def __init__(self, landing: Landing, gate: Gate, name: str, pipe: str) -> None:
         self._landing = landing
         self._gate = gate
         self._name = name
+        self._pipe = pipe
         self.position = landing.position
         self.counts = landing.counts
 
@@ -61,7 +66,8 @@ class Checking(Landing):
             if part.how not in ("append", "upsert"):
                 parts.append(part)
                 continue
-            judged = self._gate.judge(part.rows, batch.last and number == len(batch.parts) - 1)
+            last = batch.last and number == len(batch.parts) - 1
+            judged = self._gate.judge(part.rows, last, self._id(batch, number))
             where = f"{self._name}, part {number + 1} of a batch"
             misfits = [Misfit(row, reason) for row, reason in judged.refused]
             rejected += rejections(judged.rows, misfits, where, part.table)
@@ -71,6 +77,11 @@ class Checking(Landing):
         landed = self._landing.land(replace(batch, parts=tuple(parts), rejected=tuple(rejected), superseded=superseded))
         self.position, self.counts = self._landing.position, self._landing.counts
         return landed
+
+    def _id(self, batch: Batch, number: int) -> str:
+        """Of a part of a batch, by the place to which the batch comes."""
+        told = msgspec.json.encode([self._pipe, batch.position, number])
+        return hashlib.blake2b(told, digest_size=12).hexdigest()
 
     def close(self) -> None:
         """See `Landing.close`."""

@@ -130,7 +130,7 @@ class Dataset(NamedSink):
         gate = self._checks.gate(self.name, str(self.place)) if self._checks is not None else None
         landing = self.table.sink().open(pipe)
         if gate is not None:
-            landing = Checking(landing, gate, self.name)
+            landing = Checking(landing, gate, self.name, pipe)
         if self._kinds is None:
             return landing
         return Conforming(landing, types_of(self._kinds, "columns"), self.name)

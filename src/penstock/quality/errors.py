@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.core.errors import ConfigurationError, DataError
+from penstock.core.words import counted
 
 if TYPE_CHECKING:
     from penstock.quality.report import ValidationReport
@@ -18,8 +19,7 @@ class BadRules(ConfigurationError, ValueError):
     def __init__(self, mistakes: list[tuple[str, str]], *, hint: str | None = None) -> None:
         self.mistakes = mistakes
         lines = "\n".join(f"  {where}: {what}".replace("\n", "\n    ") for where, what in mistakes)
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        super().__init__(f"{count} in the rules:\n{lines}", hint=hint)
+        super().__init__(f"{counted(len(mistakes), 'mistake')} in the rules:\n{lines}", hint=hint)
 
 
 class DataValidationError(DataError, ValueError):

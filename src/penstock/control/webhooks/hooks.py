@@ -196,8 +196,13 @@ def _validator(schema: bytes) -> Any:
 
 
 def _schema_mistake(schema: dict[str, Any]) -> str | None:
-    made = _validator(msgspec.json.encode(schema))
-    error = next(iter(type(made)(made.META_SCHEMA).iter_errors(schema)), None)
+    if not isinstance(schema.get("$schema", ""), str):
+        return "is no JSON schema at $.$schema: it must be a text"
+    try:
+        made = _validator(msgspec.json.encode(schema))
+        error = next(iter(type(made)(made.META_SCHEMA).iter_errors(schema)), None)
+    except RecursionError:
+        return "is nested too deeply"
     if error is not None:
         return f"is no JSON schema at {error.json_path}: {error.message[:200]}"
     outside = [ref for ref in _texts(schema, "$ref", "$dynamicRef") if not ref.startswith("#")]

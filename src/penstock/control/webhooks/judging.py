@@ -87,5 +87,5 @@ def _delivery(hook: Hook, request: Request, bodies: Sequence[Body]) -> str | Non
         return hashlib.sha256(time + b":" + request.body).hexdigest()
     event = bodies[0].cloudevent
     if event is not None and len(bodies) == 1:
-        return f"{event['source']} {event['id']}"
+        return f"{event['source'].replace(' ', '%20')} {event['id']}"  # which of them a space is of, is clear
     return None

@@ -9,6 +9,7 @@ import msgspec
 
 from penstock.core.errors import AuthoringError, PenstockError, PlanNotFound, RunError
 from penstock.core.events import now_us
+from penstock.core.words import counted
 
 _HIDDEN = ("authorization", "proxy-authorization", "cookie", "x-gitlab-token")
 _MASK = "***"
@@ -26,8 +27,7 @@ class BadWebhook(AuthoringError, ValueError):
     def __init__(self, name: str, mistakes: Sequence[tuple[str, str]]) -> None:
         self.mistakes = list(mistakes)
         lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        super().__init__(f"{count} in the webhook {name!r}:\n{lines}")
+        super().__init__(f"{counted(len(mistakes), 'mistake')} in the webhook {name!r}:\n{lines}")
 
 
 class WebhookNotFound(PlanNotFound):

@@ -28,12 +28,14 @@ class Gate(ABC):
     """What rows pass on their way into a dataset."""
 
     @abstractmethod
-    def judge(self, rows: pa.Table, last: bool) -> Judged:
+    def judge(self, rows: pa.Table, last: bool, id: str) -> Judged:
         """Check rows before they land, and record what was found.
 
         Args:
             rows: of one commit.
             last: no more come after them.
+            id: tells these rows from others of the dataset; the same when they come again because a step is executed
+                again.
 
         Raises:
             DataError: they are stopped; nothing of them may land.

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.processing.logs import access
 from penstock.processing.logs.access_blocks import Parsed, Reader, Rows
+from penstock.processing.logs.access_words import words_of
+from penstock.processing.logs.addresses import numbers_of_texts
 from penstock.processing.logs.blocks import Block
-from penstock.processing.logs.extras import Array, Frame, np, pa, pl
+from penstock.processing.logs.extras import Array, Frame, np, pl
 from penstock.processing.logs.latency import Latency
-from penstock.processing.logs.tally import MOST_KEYS, Tally, Visits, compact
-
-PAUSE = 1800
-"""After so many seconds a client's next request begins a new session."""
+from penstock.processing.logs.tally import MOST_KEYS, Tally, compact
+from penstock.processing.logs.views import column_of, views_of
+from penstock.processing.logs.visits import Clients, Visits, visits_of
 
 _SHIFT = 21
 _LOW = (1 << _SHIFT) - 1
 _MOST_BINS = 1 << 22
-_TEXTS = ("client", "path", "referrer", "agent")
+_TEXTS = ("path", "referrer", "agent")
 
 
 @dataclass
@@ -37,28 +37,6 @@ class Part:
     latency: Latency = field(default_factory=Latency)
     first: int | None = None
     last: int | None = None
-
-
-def texts_of(block: Block, rows: Rows, which: Sequence[tuple[str, int]]) -> dict[str, Any]:
-    """Columns of bytes that lie in the block, without a copy.
-
-    Args:
-        block: where they lie.
-        rows: where in it.
-        which: names of columns, and the bound at which each begins.
-    """
-    count, width = rows.bounds.shape
-    if not count:
-        return {name: pl.Series(name, [], dtype=pl.Binary) for name, _ in which}
-    buffers = [None, pa.py_buffer(rows.bounds), pa.py_buffer(block.buffer)]
-    between = pl.from_arrow(pa.Array.from_buffers(pa.binary(), count * width - 1, buffers))
-    found = {}
-    for name, place in which:
-        if place < width:
-            found[name] = between.gather_every(width, place).alias(name)
-        else:
-            found[name] = pl.repeat(None, count, dtype=pl.Binary, eager=True).alias(name)
-    return found
 
 
 def count_block(block: Block, reader: Reader) -> Part:
@@ -78,14 +56,15 @@ def _counted(block: Block, parsed: Parsed) -> Part | None:
     if not parsed.good:
         return part
     numbers = _numbers_of(parsed)
-    frame = _frame_of(block, parsed, numbers)
-    span = int(numbers["at"].max()) - int(numbers["at"].min())
-    clients, paths, agents, referrers = pl.collect_all(_queries(frame, span, numbers["taken"] is not None))
-    if clients["client"].bin.contains(b" ").any():
+    shares = _shares(numbers)
+    visits = _visits(block, parsed, shares.with_columns(at=numbers["at"]))
+    if "names" in visits and visits["names"]["client"].bin.contains(b" ").any():
         return None
+    frame = _frame_of(block, parsed, shares, numbers["taken"])
+    paths, agents, referrers = pl.collect_all(_queries(frame, numbers["taken"] is not None))
     part.first, part.last = int(numbers["at"].min()), int(numbers["at"].max())
     part.tables = {
-        "clients": compact(_unpacked(clients.with_columns(sessions=pl.lit(1, pl.Int64)))),
+        **{name: compact(_unpacked(table)) for name, table in visits.items()},
         "paths": compact(_unpacked(paths)),
         "agents": compact(_unpacked(agents.drop_nulls("agent"))),
         "referrers": compact(_unpacked(referrers.drop_nulls("referrer"))),
@@ -131,37 +110,54 @@ def _taken(rows: list[Rows], alone: list[access.Entry]) -> Array | None:
     return np.concatenate(parts)
 
 
-def _frame_of(block: Block, parsed: Parsed, numbers: dict[str, Array]) -> Frame:
-    status = numbers["status"]
-    refused, failed = (status >= 400) & (status < 500), status >= 500
-    packed = np.int64(1) + (refused.astype(np.int64) << _SHIFT) + (failed.astype(np.int64) << (2 * _SHIFT))
-    which = (("client", 0), ("path", 2), ("referrer", 5), ("agent", 7))
-    texts = [pl.DataFrame(list(texts_of(block, rows, which).values())) for rows in parsed.rows]
+def _shares(numbers: dict[str, Array]) -> Frame:
+    """Of each request what is added up: itself, and whether it was refused or failed, as one number; and bytes."""
+    shares = np.ones(1000, np.int64)
+    shares[400:500] += 1 << _SHIFT
+    shares[500:] += 1 << (2 * _SHIFT)
+    return pl.DataFrame({"packed": shares[numbers["status"]], "bytes": np.maximum(numbers["size"], 0)})
+
+
+def _visits(block: Block, parsed: Parsed, requests: Frame) -> dict[str, Frame]:
+    """Visits of clients with a number, and of those with another name, where there are any."""
+    found = [(rows.number, rows.numbered) for rows in parsed.rows]
+    alone = [entry.client for _, entry in parsed.entries]
+    if alone:
+        found.append(numbers_of_texts(alone))
+    numbers, there = (np.concatenate(each) for each in zip(*found, strict=True))
+    addressed = requests.with_columns(number=numbers)
+    if there.all():
+        return {"addresses": visits_of(addressed, "number")}
+    words = words_of(block.data)
+    views = [views_of(words, rows.bounds[0], rows.bounds[1]) for rows in parsed.rows]
+    clients = [column_of(block, each, len(each)).alias("client") for each in views]
+    texts = pl.concat([*clients, pl.Series("client", alone, dtype=pl.Binary)])
+    named = visits_of(requests.with_columns(client=texts).filter(~there), "client")
+    return (
+        {"addresses": visits_of(addressed.filter(there), "number"), "names": named} if there.any() else {"names": named}
+    )
+
+
+def _frame_of(block: Block, parsed: Parsed, shares: Frame, taken: Array | None) -> Frame:
+    texts = [
+        pl.DataFrame({name: column_of(block, getattr(rows, name), len(rows.line)) for name in _TEXTS})
+        for rows in parsed.rows
+    ]
     if parsed.entries:
         columns = {name: [getattr(entry, name) for _, entry in parsed.entries] for name in _TEXTS}
         texts.append(pl.DataFrame(columns, schema=dict.fromkeys(_TEXTS, pl.Binary)))
-    frame = pl.concat(texts) if len(texts) > 1 else texts[0]
-    added = {"packed": packed, "bytes": np.maximum(numbers["size"], 0), "at": numbers["at"]}
-    if numbers["taken"] is not None:
-        added["taken"] = micros(numbers["taken"])
-        added["timed"] = (~np.isnan(numbers["taken"])).astype(np.int64)
-    return frame.with_columns([pl.Series(name, values) for name, values in added.items()])
+    frame = (pl.concat(texts) if len(texts) > 1 else texts[0]).hstack(shares)
+    if taken is None:
+        return frame
+    return frame.with_columns(taken=micros(taken), timed=(~np.isnan(taken)).astype(np.int64))
 
 
-def _queries(frame: Frame, span: int, timed: bool) -> list[Any]:
+def _queries(frame: Frame, timed: bool) -> list[Any]:
     lazy = frame.lazy()
-    times = [pl.col("at").min().alias("first"), pl.col("at").max().alias("last")]
-    sums = [pl.col("packed").sum(), pl.col("bytes").sum()]
-    if span >= PAUSE:  # within less than a pause nobody makes one
-        keyed = lazy.with_columns(window=pl.col("at") // PAUSE)
-        clients = keyed.group_by("client", "window").agg(*sums, *times).drop("window")
-    else:
-        clients = lazy.group_by("client").agg(*sums, *times)
     long = [pl.col("taken", "timed").sum(), pl.col("taken").max().alias("longest")] if timed else []
     none = [pl.lit(0, pl.Int64).alias(name) for name in ("taken", "timed", "longest")]
-    paths = lazy.group_by("path").agg(*sums, *long)
+    paths = lazy.group_by("path").agg(pl.col("packed", "bytes").sum(), *long)
     return [
-        clients,
         paths if timed else paths.with_columns(none),
         lazy.group_by("agent").agg(pl.col("packed").sum()),
         lazy.group_by("referrer").agg(pl.col("packed").sum()),
@@ -230,7 +226,9 @@ class Totals:
 
     def __init__(self) -> None:
         shares = {"n": "sum", "refused": "sum", "failed": "sum"}
-        self.clients = Visits({**shares, "bytes": "sum"}, PAUSE, most=MOST_KEYS)
+        self.addresses = Visits({**shares, "bytes": "sum"}, key="number", most=MOST_KEYS)
+        self.names = Visits({**shares, "bytes": "sum"}, most=MOST_KEYS)
+        self.clients = Clients(self.addresses, self.names)
         timing = {"taken": "sum", "timed": "sum", "longest": "max"}
         self.paths = Tally(["path"], {**shares, "bytes": "sum", **timing}, most=MOST_KEYS)
         self.agents = Tally(["agent"], shares, most=MOST_KEYS)

@@ -6,17 +6,18 @@ from typing import Any
 
 from penstock.processing.logs import access
 from penstock.processing.logs.access_blocks import Reader, Rows
-from penstock.processing.logs.access_counts import texts_of
 from penstock.processing.logs.access_report import filled
+from penstock.processing.logs.access_words import words_of
 from penstock.processing.logs.blocks import Block
 from penstock.processing.logs.decoding import text_of
 from penstock.processing.logs.extras import Frame, np, pl
+from penstock.processing.logs.views import column_of, views_of
 
 COLUMNS = (
     "line", "time", "client", "ident", "user", "method", "path", "query", "protocol", "status", "bytes",
     "referrer", "agent", "seconds",
 )  # fmt: skip
-_PLACES = (("client", 0), ("names", 1), ("path", 2), ("query", 3), ("referrer", 5), ("agent", 7))
+_PLACES = {"client": 0, "names": 1, "query": 3}
 _METHODS = [name.decode() or None for name in access.METHODS]
 
 
@@ -34,14 +35,22 @@ def access_frame(block: Block, reader: Reader) -> tuple[Frame, int]:
 
 
 def _has_blanks(block: Block, rows: Rows) -> bool:
-    clients = texts_of(block, rows, (("client", 0),))["client"]
-    return bool(clients.bin.contains(b" ").any())
+    return bool(_column(block, rows, "client").bin.contains(b" ").any())
+
+
+def _column(block: Block, rows: Rows, name: str) -> Any:
+    """What lies between two bounds, or was found along with them."""
+    if name in _PLACES:
+        at = _PLACES[name]
+        views = views_of(words_of(block.data), rows.bounds[at], rows.bounds[at + 1])
+    else:
+        views = getattr(rows, name)
+    return column_of(block, views, len(rows.line)).alias(name)
 
 
 def _frame_of(block: Block, rows: Rows) -> Frame:
-    found = pl.DataFrame(list(texts_of(block, rows, _PLACES).values()))
     # What is between client and path begins with ` ident user [date] "`.
-    texts = {name: text_of(found[name]) for name, _ in _PLACES}
+    texts = {name: text_of(_column(block, rows, name)) for name in (*_PLACES, "path", "referrer", "agent")}
     names = texts.pop("names").str.extract_groups(r"^ ([^ ]+) (?s:(.+)) \[[^\[\"]{26}\] \"")
     frame = pl.DataFrame([texts[name].alias(name) for name in texts]).with_columns(
         names.struct.field("1").alias("ident"),

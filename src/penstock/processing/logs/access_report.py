@@ -11,6 +11,7 @@ from penstock.processing.logs.decoding import text_of
 from penstock.processing.logs.extras import Array, Frame, np, pl
 from penstock.processing.logs.report import LogReport, Top
 from penstock.processing.logs.tally import Tally
+from penstock.processing.logs.visits import Clients
 
 _SHOWN = 20
 _MOST_MINUTES = 10 * 366 * 1440
@@ -99,7 +100,7 @@ def _timed(clients: Frame) -> Frame:
 _ENDS = ("first", "last")
 
 
-def top(frame: Frame, tally: Tally, by: str = "n") -> Top:
+def top(frame: Frame, tally: Tally | Clients, by: str = "n") -> Top:
     """The first rows; equal ones are ordered by what they count.
 
     Args:

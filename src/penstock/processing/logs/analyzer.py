@@ -32,7 +32,10 @@ from penstock.processing.logs.text_formats import TextFormat, custom
 if TYPE_CHECKING:
     from penstock.processing.logs.following import Following, Interval
 
-CHUNK = 16 << 20
+CHUNK = 8 << 20
+_LARGEST = 64 << 20
+"""Sums of a chunk fit into their places; more of it at once would not be faster."""
+
 _R = TypeVar("_R")
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -41,7 +44,7 @@ class LogAnalyzer:
     """Reads logs far larger than memory.
 
     Args:
-        chunk_size: bytes that are looked at together.
+        chunk_size: bytes that are looked at together; 64 MB at most, whatever is asked for.
         format: `auto` tells each file by its first lines; `access` (also `common`, `combined`, `nginx`), `json`,
             `syslog`, `hdfs`, `spark`, `iso`.
         pattern: a regular expression with groups `time`, `level`, `component`, `message`, instead of a format.
@@ -71,8 +74,8 @@ class LogAnalyzer:
         scheduler: Any = None,
     ) -> None:
         if not 1 <= chunk_size <= 1 << 30:
-            raise BadData(f"chunk_size={chunk_size} cannot be.", hint="bytes, at most 1 GB; 16 MB is good")
-        self._size = chunk_size
+            raise BadData(f"chunk_size={chunk_size} cannot be.", hint="bytes, at most 1 GB; 8 MB is good")
+        self._size = min(chunk_size, _LARGEST)
         self._workers = workers or min(os.cpu_count() or 1, 8)
         self._detector = detector
         self._new_since = new_since if new_since is None or new_since.tzinfo else new_since.replace(tzinfo=datetime.UTC)
@@ -252,7 +255,7 @@ class LogAnalyzer:
                     if number == 0:
                         kind = self.kind_of(block)
                     waiting.append((block, pool.submit(work, block, kind, year)))
-                    if len(waiting) > self._workers:
+                    if len(waiting) > self._workers + 1:  # one waits, so that nobody waits for it
                         yield kind, *self._finished(waiting, buffers)
                 while waiting:
                     yield kind, *self._finished(waiting, buffers)

@@ -101,7 +101,7 @@ def follow(
     analyzer: LogAnalyzer,
     paths: Paths,
     *,
-    every: float = 1.0,
+    every: float = 0.5,
     once: bool = False,
     restart: bool = False,
     name: str | None = None,

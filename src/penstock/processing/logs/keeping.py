@@ -17,7 +17,7 @@ from penstock.processing.logs.tally import Tally, compact
 from penstock.processing.logs.templates import Templates
 from penstock.processing.logs.text_counts import TextTotals
 
-_VERSION = 1
+_VERSION = 2
 _FACTS = (
     "files",
     "formats",
@@ -31,7 +31,7 @@ _FACTS = (
     "lines_of",
 )
 _TALLIES = {
-    True: ("clients", "paths", "agents", "referrers", "minutes"),
+    True: ("addresses", "names", "paths", "agents", "referrers", "minutes"),
     False: ("minutes", "components"),
 }
 

@@ -42,6 +42,11 @@ class Identity:
                 first = file.beginning(known)
         return cls(hashlib.blake2b(first, digest_size=16).hexdigest(), len(first))
 
+    @property
+    def whole(self) -> bool:
+        """These are as many bytes as a log is known by at most."""
+        return self.known >= _HEAD
+
     def fits(self, path: str) -> bool:
         """The file is this log, or what became of it when more was written."""
         return self.known > 0 and Identity.of(path, self.known) == self

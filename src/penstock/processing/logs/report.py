@@ -56,6 +56,7 @@ class Written:
         rows: lines that were written.
         malformed: lines that mean nothing, kept apart.
         before: lines that were there already.
+        unfinished: last lines without their end, which wait for the next time; of a table only.
         files: Parquet files that were made; 0 for a table.
         bytes: their size; 0 where nobody knows.
     """
@@ -64,6 +65,7 @@ class Written:
     rows: int = 0
     malformed: int = 0
     before: int = 0
+    unfinished: int = 0
     files: int = 0
     bytes: int = 0
 

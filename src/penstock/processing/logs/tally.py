@@ -76,26 +76,11 @@ class Tally:
         self.seen = max(self.seen, len(frame))
         if self._most is None or len(frame) <= self._most:
             return frame
-        frame = frame.sort("n", *self._keys, descending=[True] + [False] * len(self._keys))
-        gone = frame.slice(self._most // 2)
+        kept, n = self._most // 2, pl.col("n")
+        least = int(frame["n"].top_k(kept).min())
+        equal = frame.filter(n == least).sort(self._keys)
+        more = frame.filter(n > least)
+        gone = pl.concat([equal.slice(kept - len(more)), frame.filter(n < least)])
         self.forgotten += int(gone["n"].max())
         self.lost.update({name: int(gone[name].sum()) for name, way in self._ways.items() if way == "sum"})
-        return frame.head(self._most // 2)
-
-
-class Visits(Tally):
-    """Adds up numbers by client, and counts sessions: visits with no break longer than `pause` seconds.
-
-    A row stands for one visit or more, from `first` to `last`.
-    """
-
-    def __init__(self, ways: Mapping[str, str], pause: int, *, most: int | None = MOST_KEYS) -> None:
-        super().__init__(["client"], {**ways, "sessions": "sum", "first": "min", "last": "max"}, most=most)
-        self._pause = pause
-
-    def _merged(self, frame: Frame) -> Frame:
-        goes_on = (pl.col("first") - pl.col("last").shift(1) <= self._pause).sum().cast(pl.Int64)
-        sums = [self._sum(name) for name in self._ways if name != "sessions"]
-        sums.append((pl.col("sessions").sum() - goes_on).alias("sessions"))
-        frame = frame.sort("first", maintain_order=True)
-        return frame.group_by("client").agg(sums).select(frame.columns)
+        return pl.concat([more, equal.head(kept - len(more))])

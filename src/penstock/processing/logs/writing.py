@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.addresses import FILES, Address, parsed
 from penstock.core.errors import BadData
+from penstock.core.packed import compression_of
 from penstock.core.ports.data import Batch, Counts, Part, Place, Position, Rejected, Sink
 from penstock.engine import datasets
 from penstock.engine.addresses import sink_at
@@ -115,7 +117,7 @@ def into_sink(done: Pass, sink: Sink, how: str) -> Written:
         known = _Known(landing.position, how)
         for file in done.files:
             entry = known.entry(file, done.identities[file])
-            for lines in done.lines(file):
+            for lines in _finished(file, done.lines(file), written):
                 fresh = lines.frame.filter(pl.col("line") > entry["lines"])
                 wrong = [each for each in lines.wrong if each.line > entry["lines"]]
                 written.before += len(lines.frame) + len(lines.wrong) - len(fresh) - len(wrong)
@@ -135,6 +137,35 @@ def into_sink(done: Pass, sink: Sink, how: str) -> Written:
     return written
 
 
+def _finished(file: str, blocks: Iterator[Lines], written: Written) -> Iterator[Lines]:
+    """What can land for good: a last line without its end may be half of one, and waits for the next time."""
+    held: Lines | None = None
+    for lines in blocks:
+        if held is not None:
+            yield held
+        held = lines
+    if held is None:
+        return
+    if held.trouble or _ended(file, held.read):
+        yield held
+        return
+    wrong = [each for each in held.wrong if each.line < held.last]
+    frame = held.frame.filter(pl.col("line") < held.last)
+    written.unfinished += len(held.frame) + len(held.wrong) - len(frame) - len(wrong)
+    yield replace(held, frame=frame, wrong=wrong, last=held.last - 1)
+
+
+def _ended(file: str, read: int) -> bool:
+    """Whether what was read of a file ends with the end of a line; of what does not grow it does not matter."""
+    if file == STDIN or not read:
+        return True
+    with open(file, "rb") as stream:
+        if compression_of(stream.read(4)) != "none":
+            return True
+        stream.seek(read - 1)
+        return stream.read(1) == b"\n"
+
+
 class _Known:
     """How many lines of each log are in a table."""
 
@@ -149,12 +180,22 @@ class _Known:
 
     def entry(self, file: str, identity: Identity) -> dict[str, Any]:
         for each in self._logs:
-            if file != STDIN and Identity(each["head"], each["known"]).fits(file):
+            if file != STDIN and self._is(each, file):
                 return each
-        made = {"head": identity.head, "known": identity.known, "lines": 0}
+        made = {"head": identity.head, "known": identity.known, "lines": 0, "file": os.path.abspath(file)}
         if file != STDIN:
             self._logs.append(made)
         return made
+
+    @staticmethod
+    def _is(entry: dict[str, Any], file: str) -> bool:
+        """A short log is known by all that it has, with which another may begin: then it must have been moved, too."""
+        identity = Identity(entry["head"], entry["known"])
+        if not identity.fits(file):
+            return False
+        if identity.whole or entry["file"] == os.path.abspath(file):
+            return True
+        return not (os.path.exists(entry["file"]) and identity.fits(entry["file"]))
 
     def position(self) -> Position:
         return {"logs": [dict(each) for each in self._logs], "how": self._how}

@@ -94,28 +94,23 @@ def _looked(
         group = names[begin : begin + size]
         numbers = frame.select(pl.col(group).cast(pl.Float64))
         whole = rows * len(group) * 8 <= _MEMORY or judge.whole
-        batches = partial(_held, numbers.collect(engine="streaming")) if whole else partial(_read, numbers)
+        kept = numbers.collect(engine="streaming") if whole else None
         for some in [group] if judge.together else [[name] for name in group]:
-            columns_of = Columns(some, partial(_of, batches, [group.index(name) for name in some]))
-            counts, strange = judge.look(columns_of, limit)
+            batches = partial(_read, numbers.select(some)) if kept is None else partial(_held, kept[some])
+            counts, strange = judge.look(Columns(some, batches), limit)
             seen.append(counts)
             told = sorted([*told, *strange], key=lambda each: (-each.score, each.row))[:limit]
     return rows, tuple(seen), tuple(told)
 
 
 def _held(frame: Any) -> Iterator[Array]:
+    """All of it; nulls have become NaN."""
     yield frame.to_numpy()
 
 
 def _read(frame: Any) -> Iterator[Array]:
     for batch in frame.collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
         yield batch.to_numpy()
-
-
-def _of(batches: Callable[[], Iterator[Array]], places: list[int]) -> Iterator[Array]:
-    """Some of the columns; nulls have become NaN."""
-    for batch in batches():
-        yield batch[:, places]
 
 
 def chosen(frame: Any, asked: Sequence[str] | None) -> list[str]:

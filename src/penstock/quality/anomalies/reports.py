@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from penstock.core.words import counted
+
 
 class Outlier(msgspec.Struct, frozen=True):
     """A value, or several of one row, unlike the others of the column.
@@ -77,7 +79,7 @@ class OutlierReport(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """In one line."""
         name = f"{self.name}: " if self.name else ""
-        columns = f"{len(self.columns):,} {'column' if len(self.columns) == 1 else 'columns'}"
+        columns = counted(len(self.columns), "column")
         return f"{name}{counted(self.count, 'outlier')} in {columns} and {counted(self.rows, 'row')} ({self.method})"
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,8 +155,3 @@ class AnomalyReport(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> str:
         """As JSON; NaN and infinite numbers are null there."""
         return msgspec.json.format(msgspec.json.encode(self.as_dict())).decode()
-
-
-def counted(number: int, what: str, several: str | None = None) -> str:
-    """`1 row`, `1,000 rows`."""
-    return f"{number:,} {what if number == 1 else several or what + 's'}"

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from penstock.core.errors import ConfigurationError
+from penstock.core.words import counted
 from penstock.quality.anomalies.columns import chosen, no_column, read_with
 from penstock.quality.anomalies.contract import Array, Detector, Scores, floats
 from penstock.quality.anomalies.detectors import DETECTORS, detector
-from penstock.quality.anomalies.reports import Anomaly, AnomalyReport, counted
+from penstock.quality.anomalies.reports import Anomaly, AnomalyReport
 from penstock.quality.anomalies.times import Timed, gridded, period_of, timed
 from penstock.quality.extras import np, pl
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.errors import BadData, ConfigurationError
+from penstock.core.words import counted
 from penstock.quality.anomalies.contract import Array
-from penstock.quality.anomalies.reports import counted
 from penstock.quality.extras import np, pl
 
 _DAY = 86_400.0

@@ -21,6 +21,8 @@ else:
 
 LONGEST = 4096
 """Bytes of a text that is hashed along with others; longer ones are hashed one by one."""
+_TOGETHER = 32_768
+"""Bytes that are hashed at a time: so few that what is made of them stays in the processor's cache."""
 _STEP = 0x9E3779B97F4A7C15
 _SPAN = 2.0**63
 
@@ -83,12 +85,24 @@ def _long_hash(text: str) -> int:
 
 def _short_hashes(texts: pl.Series) -> NDArray[Any]:
     data, edges = text_bytes(texts)
-    lengths = np.diff(edges)
-    places = np.arange(len(data), dtype=np.int64) - np.repeat(edges[:-1], lengths)
+    sums = np.empty(len(texts), dtype=np.uint64)
+    start = 0
+    while start < len(texts):
+        stop = max(int(np.searchsorted(edges, edges[start] + _TOGETHER, "right")) - 1, start + 1)
+        sums[start:stop] = _sums(data[edges[start] : edges[stop]], edges[start : stop + 1] - edges[start])
+        start = stop
+    return mixed(sums ^ (np.diff(edges).astype(np.uint64) * np.uint64(_STEP)))
+
+
+def _sums(data: NDArray[Any], edges: NDArray[Any]) -> NDArray[Any]:
+    places = np.arange(len(data), dtype=np.int64)
+    places -= np.repeat(edges[:-1], np.diff(edges))
+    products = _multipliers()[places]
+    products *= data.astype(np.uint64) + np.uint64(1)
     totals = np.zeros(len(data) + 1, dtype=np.uint64)
-    np.cumsum((data.astype(np.uint64) + np.uint64(1)) * _multipliers()[places], out=totals[1:])
-    sums = totals[edges[1:]] - totals[edges[:-1]]
-    return mixed(sums ^ (lengths.astype(np.uint64) * np.uint64(_STEP)))
+    np.cumsum(products, out=totals[1:])
+    made: NDArray[Any] = totals[edges[1:]] - totals[edges[:-1]]
+    return made
 
 
 @functools.cache

@@ -159,7 +159,9 @@ def _counted(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
             counts = np.bincount((values - low).astype(np.int64))
             there = np.flatnonzero(counts)
             return there.astype(values.dtype) + low, counts[there]
-    ordered = values if bool((values[:-1] <= values[1:]).all()) else np.sort(values)
+    ordered = values
+    if not bool((values[:-1] <= values[1:]).all()):  # Polars sorts three times as fast as NumPy
+        ordered = pl.Series(values).sort(multithreaded=False).to_numpy()
     first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     return ordered[first], np.diff(np.append(first, len(ordered)))
 
@@ -210,8 +212,7 @@ def _take_texts(column: ColumnProfile, values: pl.Series) -> None:
     if isinstance(low, str) and isinstance(high, str):
         _widen(column, low[:LONGEST], high[:LONGEST])
     lengths = texts.str.len_chars().to_numpy()
-    sizes, at = np.unique(lengths, return_inverse=True)
-    column.ranks.take(sizes, np.bincount(at, weights=counts).astype(np.int64))
+    column.ranks.take(*_weighed(lengths, counts))
     column.empty += int(counts[lengths == 0].sum())
     data, edges = text_bytes(texts)
     there = edges[1:] > edges[:-1]
@@ -229,11 +230,21 @@ def _take_texts(column: ColumnProfile, values: pl.Series) -> None:
     _take_looks(column, texts, counts)
 
 
+def _weighed(lengths: NDArray[Any], counts: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Different lengths, ascending, and how many texts have each."""
+    if int(lengths.max()) <= _DENSE * len(lengths) + _LOOKED_AT:
+        numbers = np.bincount(lengths, weights=counts)
+        sizes = np.flatnonzero(numbers)
+        return sizes, numbers[sizes].astype(np.int64)
+    sizes, at = np.unique(lengths, return_inverse=True)
+    return sizes, np.bincount(at, weights=counts).astype(np.int64)
+
+
 def _take_looks(column: ColumnProfile, texts: pl.Series, counts: NDArray[Any]) -> None:
     shapes = pl.DataFrame({"shape": shapes_of(texts), "count": counts}).group_by("shape").agg(pl.col("count").sum())
-    names = shapes["shape"]
-    column.shapes.take(text_hashes(names), shapes["count"].to_numpy(), lambda places: names.gather(places).to_list())
-    column.kinds.take(texts, counts)
+    names, numbers = shapes["shape"], shapes["count"].to_numpy()
+    column.shapes.take(text_hashes(names), numbers, lambda places: names.gather(places).to_list())
+    column.kinds.take(texts, counts, names, numbers)
 
 
 def _different(values: pl.Series) -> tuple[pl.Series, NDArray[Any], NDArray[Any]]:
@@ -244,7 +255,7 @@ def _different(values: pl.Series) -> tuple[pl.Series, NDArray[Any], NDArray[Any]
         texts = counted["text"]
         return texts, text_hashes(texts), counted["count"].to_numpy().astype(np.int64)
     hashes = text_hashes(values)
-    order = np.argsort(hashes)
+    order = pl.Series(hashes).arg_sort().to_numpy()
     ordered = hashes[order]
     first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     counts = np.diff(np.append(first, len(ordered)))

@@ -37,6 +37,8 @@ MISSING = frozenset(
 )
 """Words for what is not there."""
 _ENOUGH = 0.5
+_OF_SHAPES = ("e-mail",)
+"""Kinds that a shape tells as well as the text: letters and digits are alike to them."""
 
 
 class Kinds:
@@ -47,17 +49,21 @@ class Kinds:
         self.looked_at = dict.fromkeys(PATTERNS, 0)
         self._given_up: set[str] = set()
 
-    def take(self, texts: pl.Series, counts: NDArray[Any]) -> None:
-        """Take different texts with their counts; those without a character are of no kind."""
+    def take(self, texts: pl.Series, counts: NDArray[Any], shapes: pl.Series, shape_counts: NDArray[Any]) -> None:
+        """Take different texts with their counts, and their shapes; texts without a character are of no kind."""
         asked = [kind for kind in PATTERNS if kind not in self._given_up]
         if not asked:
             return
-        frame, total = pl.DataFrame({"text": texts, "count": counts}), int(counts.sum())
-        fits = (pl.col("text").str.contains(PATTERNS[kind]) for kind in asked)
-        found = frame.select(
-            pl.col("count").filter(each).sum().alias(kind) for kind, each in zip(asked, fits, strict=True)
-        )
-        for kind, number in found.row(0, named=True).items():
+        total = int(counts.sum())
+        found = _fitting([kind for kind in asked if kind not in _OF_SHAPES], texts, counts)
+        of_shapes = [kind for kind in asked if kind in _OF_SHAPES]
+        if of_shapes:
+            found |= _fitting(of_shapes, shapes, shape_counts)
+            long = texts.str.len_chars() > LONGEST_SHAPE
+            if long.any():
+                some = _fitting(of_shapes, texts.filter(long), counts[long.to_numpy()])
+                found |= {kind: found[kind] + number for kind, number in some.items()}
+        for kind, number in found.items():
             self.found[kind] += number
             self.looked_at[kind] += total
             if self.found[kind] < _ENOUGH * self.looked_at[kind]:
@@ -101,6 +107,16 @@ class Kinds:
                 if not going_on:
                     made._given_up.add(kind)
         return made
+
+
+def _fitting(kinds: list[str], texts: pl.Series, counts: NDArray[Any]) -> dict[str, int]:
+    """How many texts are of each of these kinds."""
+    if not kinds:
+        return {}
+    frame = pl.DataFrame({"text": texts, "count": counts})
+    fits = (pl.col("text").str.contains(PATTERNS[kind]) for kind in kinds)
+    sums = (pl.col("count").filter(each).sum().alias(kind) for kind, each in zip(kinds, fits, strict=True))
+    return dict(frame.select(sums).row(0, named=True))
 
 
 def shapes_of(texts: pl.Series) -> pl.Series:

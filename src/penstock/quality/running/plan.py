@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.quality.errors import RuleProblem
 from penstock.quality.rules import Rule
 from penstock.quality.rules.rule import short
+from penstock.quality.running.firsts import ROW, First
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,9 +48,10 @@ class Check:
     Attributes:
         rule: which one.
         judge: makes a verdict of what was computed.
-        failing: true for rows that do not follow it, to show some of them.
+        failing: true for rows that do not follow it, to look for some of them afterwards.
         shown: the columns that are shown of those rows.
         after: what is left to do when the data has been read once; it adds to what was computed.
+        first: keeps the rows to show while the data is read.
     """
 
     rule: Rule
@@ -57,6 +59,7 @@ class Check:
     failing: pl.Expr | None = None
     shown: tuple[str, ...] = ()
     after: Callable[[pl.LazyFrame, Values], None] | None = None
+    first: First | None = None
 
 
 class Plan:
@@ -66,25 +69,44 @@ class Plan:
         schema: the columns and their types.
         tables: other tables, by name.
         now: for freshness.
+        keys: columns that tell rows apart.
+        samples: how many rows are shown that do not follow a rule.
     """
 
-    def __init__(self, schema: Mapping[str, pl.DataType], tables: Mapping[str, pl.LazyFrame], now: datetime) -> None:
+    def __init__(
+        self,
+        schema: Mapping[str, pl.DataType],
+        tables: Mapping[str, pl.LazyFrame],
+        now: datetime,
+        keys: Sequence[str] = (),
+        samples: int = 0,
+    ) -> None:
         self.schema = schema
         self.tables = tables
         self.now = now
+        self.keys = [key for key in keys if key in schema]
+        self.samples = samples
+        self._firsts: dict[str, First] = {}
         self._asked: dict[str, tuple[str, pl.Expr]] = {}
         self._conditions: dict[str, pl.Expr] = {}
 
-    @property
-    def expressions(self) -> list[pl.Expr]:
-        """One for each value."""
-        return [expression.alias(name) for name, expression in self._asked.values()]
+    def asked(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """One row with all values."""
+        numbered = frame.with_row_index(ROW) if self._firsts else frame
+        return numbered.select(expression.alias(name) for name, expression in self._asked.values())
 
     def value(self, what: str, expression: pl.Expr) -> str:
         """Ask for a value; the name under which it will be found. The same `what` is computed once."""
         if what not in self._asked:
             self._asked[what] = (f"v{len(self._asked)}", expression)
         return self._asked[what][0]
+
+    def failed(self, what: str, failing: pl.Expr, shown: Sequence[str]) -> tuple[str, First | None]:
+        """Ask how many rows do not follow a rule, and for the first of them; None where nothing can be kept."""
+        if self.samples and what not in self._firsts and failing.meta.root_names():
+            self._firsts[what] = First(failing, self.keys, shown, self.samples)
+        first = self._firsts.get(what)
+        return self.value(what, (failing if first is None else first.failing).sum()), first
 
     def kind(self, column: str) -> pl.DataType:
         """The type of a column.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.quality.errors import RuleProblem
 from penstock.quality.rules import Rule
 from penstock.quality.running.distinct import Distinct, Repeated
+from penstock.quality.running.firsts import ROW
 from penstock.quality.running.pairs import missing
 from penstock.quality.running.plan import Check, Judged, Plan, Values, enough
 from penstock.quality.running.types import family, word
@@ -100,17 +101,18 @@ def _count(
         return
     if whole and is_value:
         values[failed] = found.rows
-        check.failing = looked_at & key.is_in(pl.Series(found.some[:_SHOWN]).implode())
+        check.failing = looked_at & key.is_in(pl.Series(found.some).implode())
         return
     columns = list(check.rule.columns)
-    shown: list[tuple[Any, ...]] = []
-    for part in _parts(frame.filter(looked_at), key, found if whole else None, values[taken]):
-        groups = part.group_by(columns).agg(pl.len().alias("\0rows")).filter(pl.col("\0rows") > 1)
-        top = pl.struct([*columns, "\0rows"]).top_k_by("\0rows", _SHOWN).implode().alias("\0top")
+    shown: list[tuple[Any, ...]] = []  # first row, and values: those that come twice first of all
+    for part in _parts(frame.with_row_index(ROW).filter(looked_at), key, found if whole else None, values[taken]):
+        groups = part.group_by(columns).agg(pl.len().alias("\0rows"), pl.col(ROW).min()).filter(pl.col("\0rows") > 1)
+        top = pl.struct([ROW, *columns]).bottom_k_by(ROW, _SHOWN).implode().alias("\0top")
         told = groups.select(pl.col("\0rows").sum(), top).collect(engine="streaming").row(0)
         values[failed] += told[0] or 0
-        shown += [tuple(each[column] for column in columns) for each in told[1] or ()]
-    check.failing = looked_at & _one_of(columns, shown[:_SHOWN])
+        shown += [(each[ROW], *(each[column] for column in columns)) for each in told[1] or ()]
+    first = sorted(shown, key=lambda each: int(each[0]))[:_SHOWN]
+    check.failing = looked_at & _one_of(columns, [each[1:] for each in first])
 
 
 def _parts(frame: pl.LazyFrame, key: pl.Expr, found: Repeated | None, rows: int) -> list[pl.LazyFrame]:

@@ -43,8 +43,11 @@ class _Outcome:
 class _Reading:
     """One validation."""
 
-    def __init__(self, given: Input, tables: Mapping[str, pl.LazyFrame], statistics: bool) -> None:
+    def __init__(
+        self, given: Input, configuration: Configuration, tables: Mapping[str, pl.LazyFrame], statistics: bool
+    ) -> None:
         self.input = given
+        self.configuration = configuration
         self.tables = tables
         self.statistics = statistics
         self.now = datetime.now(UTC)
@@ -74,7 +77,7 @@ class _Reading:
             rules: which ones.
             typed: columns that are read to be sure of their types.
         """
-        plan = Plan(self.schema, self.tables, self.now)
+        plan = Plan(self.schema, self.tables, self.now, self.configuration.keys, self.configuration.samples)
         outcomes = [self._prepared(rule, plan) for rule in rules]
         checks = [each.check for each in outcomes if each.check is not None]
         rows = plan.value("rows None", pl.len())
@@ -122,7 +125,7 @@ class _Reading:
 
     def _computed(self, plan: Plan, checks: Sequence[Check]) -> Values:
         frame = self.input.frame
-        made = frame.select(plan.expressions).collect(engine="streaming")
+        made = plan.asked(frame).collect(engine="streaming")
         values: Values = made.row(0, named=True) if made.height else {}
         for check in checks:
             if check.after is not None:
@@ -156,7 +159,7 @@ def run(
         BadData: the data cannot be read.
     """
     began = time.perf_counter()
-    one = _Reading(given, tables, statistics)
+    one = _Reading(given, configuration, tables, statistics)
     rules = configuration.rules
     uncertain = [rule for rule in rules if rule.kind == "type" and given.widened is not None]
     schema_rules = [rule for rule in rules if KINDS[rule.kind].level == "schema" and rule not in uncertain]
@@ -202,10 +205,10 @@ def _check(rule: Rule, plan: Plan) -> Check:
         nulls = plan.value(f"ignored {rule.columns} {rule.arguments} {rule.where}", left_out)
     if where is not None:
         failing = failing & where
-    failed = plan.value(f"failed {rule.kind} {rule.columns} {rule.arguments} {rule.where}", failing.sum())
-    judge = partial(_judge_rows, rule, plan.rows(rule), nulls, failed)
     shown = rule.columns or tuple(dict.fromkeys(failing.meta.root_names()))
-    return Check(rule, judge, failing, shown)
+    failed, first = plan.failed(f"failed {rule.kind} {rule.columns} {rule.arguments} {rule.where}", failing, shown)
+    judge = partial(_judge_rows, rule, plan.rows(rule), nulls, failed)
+    return Check(rule, judge, failing, shown, first=first)
 
 
 def failing_rows(rule: Rule, plan: Plan) -> Rows:
@@ -252,18 +255,16 @@ def _up_to_first(done: list[_Outcome]) -> list[_Outcome]:
 
 
 def _samples(one: _Reading, done: Sequence[_Outcome], configuration: Configuration) -> dict[int, Any]:
-    wanted = [each.check for each in done if each.judged and each.judged.failed and each.check and _shown(each.check)]
+    failed = [each.check for each in done if each.judged and each.judged.failed and each.check]
     keys = [key for key in configuration.keys if key in one.schema]
     lacking = [key for key in configuration.keys if key not in one.schema]
     one.input.notes += [f"there is no column {key}, which should tell rows apart" for key in lacking]
+    kept = {id(check.rule): check.first.samples for check in failed if check.first is not None}
+    wanted = [check for check in failed if check.first is None and check.failing is not None]
     if not wanted:
-        return {}
+        return kept
     found = reading(partial(samples_of, one.input.frame, wanted, keys, configuration.samples))
-    return {id(check.rule): samples for check, samples in zip(wanted, found, strict=True)}
-
-
-def _shown(check: Check) -> bool:
-    return check.failing is not None
+    return kept | {id(check.rule): samples for check, samples in zip(wanted, found, strict=True)}
 
 
 def _result(outcome: _Outcome, samples: Any) -> RuleResult:

@@ -1,4 +1,7 @@
-"""Some of the rows that do not follow a rule: one more pass, which ends as soon as there are enough."""
+"""Some of the rows that do not follow a rule, where it is not known before the end which ones those are.
+
+It is one more pass, which ends as soon as there are enough. Of other rules, `firsts` keeps them as they come by.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock.quality.report import Sample
+from penstock.quality.running.firsts import ROW, sample
 from penstock.quality.running.plan import Check
 
 if TYPE_CHECKING:
@@ -13,7 +17,6 @@ if TYPE_CHECKING:
 else:
     from penstock.quality.extras import pl
 
-_ROW = "\0row"
 _BATCH = 50_000
 _TOGETHER = 32
 """Rules that are looked at in one pass."""
@@ -43,24 +46,15 @@ def _together(
     columns = list(dict.fromkeys([*keys, *(column for check in checks for column in check.shown)]))
     flags = [f"\0{place}" for place in range(len(checks))]
     marked = [check.failing.alias(flag) for check, flag in zip(checks, flags, strict=True) if check.failing is not None]
-    rows = frame.with_row_index(_ROW).select(_ROW, *columns, *marked).filter(pl.any_horizontal(flags))
+    rows = frame.with_row_index(ROW).select(ROW, *columns, *marked).filter(pl.any_horizontal(flags))
 
     def take(batch: pl.DataFrame) -> bool:
         for check, flag, samples in zip(checks, flags, found, strict=True):
             missing = limit - len(samples)
             if missing:
-                wanted = batch.filter(pl.col(flag)).head(missing).select(_ROW, *{*keys, *check.shown})
-                samples.extend(_sample(row, keys, check.shown) for row in wanted.iter_rows(named=True))
+                wanted = batch.filter(pl.col(flag)).head(missing).select(ROW, *{*keys, *check.shown})
+                samples.extend(sample(row, keys, check.shown) for row in wanted.iter_rows(named=True))
         return all(len(samples) == limit for samples in found)
 
     rows.sink_batches(take, chunk_size=_BATCH, maintain_order=True, engine="streaming")
     return [tuple(samples) for samples in found]
-
-
-def _sample(row: dict[str, object], keys: Sequence[str], columns: Sequence[str]) -> Sample:
-    place = row[_ROW]
-    return Sample(
-        place if isinstance(place, int) else 0,
-        {key: row[key] for key in keys},
-        {column: row[column] for column in columns},
-    )

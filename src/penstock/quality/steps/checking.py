@@ -191,7 +191,7 @@ def checked(rows: Any, plan: Plan) -> Outcome:
     tell(report, plan, Became(good, quarantined), writing.id)
     if stopped:
         raise DataValidationError(report)
-    outcome = Outcome(report, rows, quarantined, filed, frame, bad, mending.frame if _changed(mending) else None)
+    outcome = Outcome(report, frame.all(), quarantined, filed, frame, bad, mending.frame if _changed(mending) else None)
     if plan.on_failure == "quarantine" and quarantined:
         return replace(outcome, rows=outcome.good)
     return outcome if outcome._repaired is None else replace(outcome, rows=frame.like_given(outcome._repaired))

@@ -35,6 +35,12 @@ class Frame:
         self._given = given
         self._package, self._kind = type(given).__module__.partition(".")[0], type(given).__name__
 
+    def all(self) -> Any:
+        """The rows, as they were given; of readers, which have been read now, as an Arrow table."""
+        if hasattr(self._given, "read_next_batch"):
+            return self.like_given(self.rows)
+        return self._given
+
     def kept(self, keep: pl.Series) -> Any:
         """Some of the rows, as they were given."""
         given = self._given

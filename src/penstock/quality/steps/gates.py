@@ -69,8 +69,9 @@ class _Gate(Gate):
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def judge(self, rows: pa.Table, last: bool) -> Judged:
+    def judge(self, rows: pa.Table, last: bool, id: str) -> Judged:
         plan, writing = self._plan, this_writing()
+        told_as = writing.id if writing.run is None else f"{writing.run}/{writing.step}/{id}"
         frame = Frame(rows)
         mending = mended(frame.rows, plan.repairs)
         report, bad = examined(frame, mending, plan)
@@ -78,7 +79,7 @@ class _Gate(Gate):
         refused = [] if plan.on_failure != "quarantine" or stopped else list(bad.iter_rows())
         good = 0 if stopped else mending.frame.height - len(refused)
         if last or report.broken:
-            tell(report, plan, Became(good, len(refused)), writing.id, journal_here())
+            tell(report, plan, Became(good, len(refused)), told_as, journal_here())
         if stopped:
             raise DataValidationError(report)
         reasons = [(row, f"does not follow {'; '.join(titles)}") for row, titles in refused]

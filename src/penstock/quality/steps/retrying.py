@@ -66,7 +66,7 @@ def records_of(rejected: pa.RecordBatchReader) -> Iterable[Record]:
         for one in batch.to_pylist():
             try:
                 row = json.loads(one["raw"])
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 told = "\0".join(str(one.get(name)) for name in ("pipe", "at", "where", "raw"))

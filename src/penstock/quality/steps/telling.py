@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.core.context import current_scope
 from penstock.core.ports import Journal
+from penstock.core.words import counted
 from penstock.engine.datasets import checked, journal_of_run
 from penstock.engine.logs import get_run_logger
 from penstock.quality.report import ValidationReport
@@ -70,7 +71,7 @@ def message_of(report: ValidationReport, became: Became) -> str:
         told += f"; first: {report.broken[0].told()}"
     if not became.quarantined:
         return told
-    return f"{told}; {became.quarantined:,} {'row' if became.quarantined == 1 else 'rows'} in quarantine"
+    return f"{told}; {counted(became.quarantined, 'row')} in quarantine"
 
 
 def _log(report: ValidationReport, became: Became) -> None:
