@@ -121,3 +121,12 @@ def test_when_it_is_told_to_end_it_says_what_it_has_read(cli: Cli) -> None:
     assert process.returncode == 130
     assert "3 lines: 3 parsed" in out
     assert "Stopped; this is of what had been read." in err
+
+
+def test_a_cluster_writes_nothing_from_here(cli: Cli) -> None:
+    (cli.folder / "a.log").write_text(LINE)
+    told = cli.run(
+        "logs", "analyze", "a.log", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:1", "--out", "x", code=2
+    )
+    assert "--out writes from this process" in told.err
+    assert not (cli.folder / "x").exists()

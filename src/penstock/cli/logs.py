@@ -21,7 +21,7 @@ from penstock.cli.session import executing
 from penstock.cli.signals import until_told
 from penstock.cli.units import size as size_told
 from penstock.core.addresses import FILES, parsed
-from penstock.core.errors import BadData, SinkUnavailable
+from penstock.core.errors import BadData, ConfigurationError, SinkUnavailable
 
 if TYPE_CHECKING:
     from penstock.processing.logs import LogAnalyzer, LogReport, Progress
@@ -69,6 +69,10 @@ def analyze(
     """
     from penstock.processing.logs import LogAnalyzer
 
+    if out is not None and engine != "local":
+        raise ConfigurationError(
+            f"--out writes from this process, and --engine {engine} does not read here.", hint="leave one of them out"
+        )
     analyzer = LogAnalyzer(
         format=format,
         pattern=pattern,
@@ -114,7 +118,7 @@ app.command(
     cls=Command,
     epilog=examples(
         "penstock logs follow /var/log/nginx/access.log  # what comes, until Ctrl-C",
-        "penstock logs follow app.log worker.log --json | jq .rate  # an object for each second",
+        "penstock logs follow app.log worker.log --json | jq .rate  # an object for each look at them",
         "penstock logs follow access.log --once --html report.html  # from cron: what is new, and a page of everything",
     ),
 )(follow)
