@@ -14,7 +14,7 @@ from penstock import flow
 from penstock.app import Penstock, Settings
 from penstock.core.model import RunFilter
 from penstock.stores.elt import SqlFolder
-from penstock.stores.warehouse import Warehouse, duck, postgres
+from penstock.stores.warehouse import Warehouse, duck_file, postgres
 from penstock.task_runners import ThreadPoolTaskRunner
 
 FILES = {
@@ -67,8 +67,8 @@ def make(url: str, folder: str, home: str, schema: str, kill_at: int = 0, again:
                 tick(name)
             return getattr(self._connection, name)
 
-    connected = duck.DuckDatabase._connected
-    duck.DuckDatabase._connected = lambda self, deadline: Ticking(connected(self, deadline))  # type: ignore[method-assign]
+    connected = duck_file.DuckFile._connected
+    duck_file.DuckFile._connected = lambda self, *given: Ticking(connected(self, *given))  # type: ignore[method-assign]
     execute = psycopg.Connection.execute
 
     def ticked(self: Any, sql: Any, *args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from penstock.core.ports.data import Batch, Part, Position, Rejected, Sink, Source
 from penstock.data import ingest
-from penstock.stores.warehouse import Warehouse, duck, postgres
+from penstock.stores.warehouse import Warehouse, duck_file, postgres
 from penstock.testing import MemorySource
 
 MODES = ("append", "merge", "replace", "history", "tables")
@@ -91,8 +91,8 @@ def bring_in(url: str, mode: str, schema: str, kill_at: int = 0) -> int:
                 tick()
             return getattr(self._connection, name)
 
-    connected = duck.DuckDatabase._connected
-    duck.DuckDatabase._connected = lambda self, deadline: Ticking(connected(self, deadline))  # type: ignore[method-assign]
+    connected = duck_file.DuckFile._connected
+    duck_file.DuckFile._connected = lambda self, *given: Ticking(connected(self, *given))  # type: ignore[method-assign]
     for kind, name in ((psycopg.Connection, "execute"), (psycopg.Cursor, "copy"), (psycopg.Copy, "write")):
         ticking(kind, name)
     with Warehouse(url) as warehouse:

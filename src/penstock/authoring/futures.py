@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from penstock.core.context import worker
@@ -59,15 +60,18 @@ class Latch:
 
 
 def _opens(gate: threading.Lock, timeout: float | None) -> bool:
-    """Wait for a lock; the main thread in short naps, for a signal that comes as it falls asleep does not wake it."""
+    """Wait for a lock; whether it came free."""
+    return any(gate.acquire(timeout=left) for left in _naps(timeout))
+
+
+def _naps(timeout: float | None) -> Iterator[float]:
+    """How long to sleep, again and again: the main thread only shortly, as a signal may come while it falls asleep."""
     end = None if timeout is None else time.monotonic() + timeout
     nap = _NAP_SECONDS if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
     while True:
-        left = nap if end is None else min(nap, end - time.monotonic())
-        if gate.acquire(timeout=max(left, 0.0)):
-            return True
+        yield max(nap if end is None else min(nap, end - time.monotonic()), 0.0)
         if end is not None and time.monotonic() >= end:
-            return False
+            return
 
 
 class PenstockFuture(Generic[R]):
@@ -259,14 +263,22 @@ def as_completed(futures: Iterable[PenstockFuture[R]], timeout: float | None = N
         yield future
 
 
+def _came(ended: queue.SimpleQueue[PenstockFuture[R]], timeout: float | None) -> PenstockFuture[R]:
+    """Wait for a future that has ended; in naps, as `_opens` does."""
+    for left in _naps(timeout):
+        with suppress(queue.Empty):
+            return ended.get(timeout=left)
+    raise queue.Empty
+
+
 def _next(ended: queue.SimpleQueue[PenstockFuture[R]], timeout: float | None) -> PenstockFuture[R]:
     seat = getattr(worker, "seat", None)
     if seat is None or not ended.empty():
-        return ended.get(timeout=timeout)
+        return _came(ended, timeout)
     seat.leave()
     came = False
     try:
-        future = ended.get(timeout=timeout)
+        future = _came(ended, timeout)
         came = True
     finally:
         seat.rejoin(at_once=not came)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,9 +108,23 @@ def _rule_for(entry: Mapping[str, Any]) -> Rule:
 def _library() -> Any:
     """Great Expectations, without its telemetry; what it warns of (its own imports) is not the caller's business."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _a_program():
         warnings.simplefilter("ignore")
         return require("great_expectations", "gx")
+
+
+@contextmanager
+def _a_program() -> Iterator[None]:
+    """PySpark, which it imports where it can, takes an interpreter without a program for its own tests, and ends it."""
+    main = sys.modules["__main__"]
+    bare = main.__spec__ is None and not hasattr(main, "__file__")
+    if bare:
+        main.__file__ = "penstock"
+    try:
+        yield
+    finally:
+        if bare:
+            del main.__file__
 
 
 def _of_spark(data: Any) -> bool:
