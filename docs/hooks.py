@@ -1,13 +1,12 @@
 """What mkdocs is told when it builds this site; and the tables that are made from other files.
 
 python docs/hooks.py          writes these tables anew: from-prefect.md from the list of Prefect's features,
-                              cli.md from the command line itself
+                              cli.md from the command line itself, engines.md from what engines say of themselves
 python docs/hooks.py --check  only tells whether they are up to date
 """
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 import tomllib
@@ -43,6 +42,18 @@ def feature_tables() -> dict[str, str]:
     return made
 
 
+def engine_tables() -> dict[str, str]:
+    """What each engine can do, and why not the rest."""
+    from penstock.core.engines import Abilities
+    from penstock.deploy.airflow.abilities import ABILITIES as AIRFLOW
+    from penstock.deploy.prefect.abilities import ABILITIES as PREFECT
+    from penstock.engine.runners.dask import ABILITIES as DASK
+    from penstock.testing.engines import completeness
+
+    every = {"local": Abilities(), "Dask": DASK, "`prefect`": PREFECT, "`airflow`": AIRFLOW}
+    return {"engines": completeness(every).rstrip()}
+
+
 def command_tables() -> dict[str, str]:
     """What each command takes."""
     made = {}
@@ -55,11 +66,11 @@ def command_tables() -> dict[str, str]:
 def _commands() -> Iterator[tuple[str, Any]]:
     import typer
 
-    from penstock.cli.root import app
+    from penstock.cli.root import app, command_of
 
     root = typer.main.get_command(app)
     for name in root.list_commands(None):  # type: ignore[attr-defined, arg-type]
-        command = importlib.import_module(f"penstock.cli.{name}").command
+        command = command_of(name)
         below = getattr(command, "commands", None)
         if below is None:
             yield name, command
@@ -120,7 +131,8 @@ def with_tables(name: str, page: str, tables: dict[str, str]) -> str:
 
 def main() -> None:
     """Write the tables, or check them."""
-    for name, make in (("from-prefect.md", feature_tables), ("cli.md", command_tables)):
+    tables = (("from-prefect.md", feature_tables), ("cli.md", command_tables), ("engines.md", engine_tables))
+    for name, make in tables:
         path = DOCS / name
         page = path.read_text(encoding="utf-8")
         made = with_tables(name, page, make())

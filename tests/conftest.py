@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit, urlunsplit
@@ -75,6 +76,20 @@ def test_data() -> Path:
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """A fresh, empty database on the PostgreSQL server; dropped after the test, even if in use."""
+    with fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_postgres_url() -> Iterator[str]:
+    """One for all tests of a module, which leave nothing behind that disturbs the others."""
+    with fresh_database() as url:
+        yield url
+
+
+@contextmanager
+def fresh_database() -> Iterator[str]:
+    """An empty database on the PostgreSQL server; dropped afterwards."""
     import psycopg
 
     server = service_url("postgres")

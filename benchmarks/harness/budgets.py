@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.control_budgets import CONTROL
 from harness.data_budgets import DATA
 from harness.readings import (
     TASK,
@@ -90,6 +91,21 @@ ENGINE = (
         1,
     ),
     Budget("steps repeated after SIGKILL in step 5 of 10: at most 1", repeated, 1),
+    Budget(
+        "a flow of 1,000 tasks on Prefect: at most 1.15 times the same flow written for Prefect",
+        quotient("on-prefect", ("penstock-prefect", 1_000, "seconds"), ("prefect-hand", 1_000, "seconds")),
+        1.15,
+    ),
+    Budget(
+        "10,000 tasks of 1 ms on Dask: at most 1.2 times Dask alone",
+        quotient("dask", ("penstock-dask", 10_000, "seconds"), ("dask-cluster", 10_000, "seconds")),
+        1.2,
+    ),
+    Budget(
+        "frames of 100 MB on Dask, not saved: no slower than Dask alone",
+        quotient("dask-frames", ("penstock-dask", 8, "frame_seconds"), ("dask-cluster", 8, "frame_seconds")),
+        1,
+    ),
 )
 WARM, FRESH, PLAN = "penstock-worker", "penstock-fresh", 10_000
 LISTED, LISTS = "penstock-listing", 1_000_000
@@ -110,4 +126,4 @@ DUTY = (
     Budget("the same, PostgreSQL", seconds("listing", "p95", f"{LISTED}-postgres", LISTS), 0.1),
     Budget("memory flat: its growth in 1,000 runs cannot be told from none", slope(WARM), 0),
 )
-BUDGETS = (*ENGINE, *DUTY, *(Budget(*promise) for promise in (*DATA, *TRUST)))
+BUDGETS = (*ENGINE, *DUTY, *(Budget(*promise) for promise in (*DATA, *TRUST, *CONTROL)))

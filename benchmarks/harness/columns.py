@@ -32,6 +32,24 @@ COLUMNS: dict[str, dict[str, Cell]] = {
         "to Penstock": cells.times_penstock,
         **RECORDED,
     },
+    "on-prefect": {
+        "tasks": cells.size,
+        "time": cells.spread("seconds"),
+        "to Penstock": cells.times_penstock,
+        **RECORDED,
+    },
+    "dask": {
+        "tasks": cells.size,
+        "time": cells.spread("seconds"),
+        "to Penstock": cells.times_penstock,
+        **RECORDED,
+    },
+    "dask-frames": {
+        "frames": cells.size,
+        "a frame": cells.spread("frame_seconds"),
+        "to Penstock": cells.times_penstock,
+        **RECORDED,
+    },
     "postgres": {
         "tasks": cells.size,
         "a sequential task": cells.spread("task_seconds"),
@@ -152,5 +170,44 @@ COLUMNS |= {
         "time": cells.spread("seconds"),
         "CPU time": cells.moments("cpu_seconds"),
         "memory peak": cells.memory,
+    },
+}
+ASKED: dict[str, Cell] = {
+    "how many": cells.size,
+    "a second": cells.rate("request_seconds"),
+    "to Penstock": cells.times_penstock,
+    "p50 / p99 / longest": cells.moments("p50", "p99", "worst"),
+    "asked again": cells.number("repeated"),
+}
+PAGES = ("first", "state", "flow", "later", "time", "mixed")
+COLUMNS |= {
+    "api-start": {
+        "ready": cells.spread("ready_seconds"),
+        "idle": cells.percent("idle_share"),
+        "memory": cells.megabytes("memory_mb"),
+    },
+    **dict.fromkeys(("api-create", "api-trigger", "api-read"), ASKED),
+    "api-hooks": {**ASKED, "on record": cells.recorded("recorded")},
+    "api-rate": {
+        "asked a second": cells.size,
+        "answered a second": cells.number("per_second"),
+        "p50 / p99 / longest": cells.moments("p50", "p99", "worst"),
+        "on record": cells.recorded("recorded"),
+    },
+    "api-hook-start": {"pushes": cells.size, "p50": cells.spread("p50"), "p99": cells.spread("p99")},
+    "api-listeners": {
+        "listeners": cells.size,
+        "lag p50 / p99 / longest": cells.moments("p50", "p99", "worst"),
+        "to Penstock": cells.times_penstock,
+        "heard": cells.recorded("recorded"),
+        "heard twice": cells.number("doubled"),
+        "all connected after": cells.spread("connected_seconds"),
+    },
+    "api-listing": {
+        "runs": cells.size,
+        "worst p95": cells.spread("p95"),
+        "which": cells.how,
+        "to Penstock": cells.times_penstock,
+        **{f"{kind}: p50 / p95": cells.pages(kind) for kind in PAGES},
     },
 }

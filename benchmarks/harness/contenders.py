@@ -1,4 +1,4 @@
-"""Who is measured: the contents of `peers.toml` and `peers_trust.toml`."""
+"""Who is measured: the contents of `peers.toml` and of the other files beside it."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -8,7 +8,9 @@ from typing import Any
 BENCHMARKS = Path(__file__).resolve().parents[1]
 ROOT = BENCHMARKS.parent
 SCRIPTS = BENCHMARKS / "contenders"
-PEERS = (BENCHMARKS / "peers.toml", BENCHMARKS / "peers_trust.toml")
+PEERS = tuple(
+    BENCHMARKS / name for name in ("peers.toml", "peers_trust.toml", "peers_control.toml", "peers_engines.toml")
+)
 
 
 @dataclass(frozen=True)

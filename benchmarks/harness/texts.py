@@ -1,6 +1,6 @@
 """What the page says besides numbers."""
 
-from harness import data_texts, trust_texts
+from harness import control_texts, data_texts, trust_texts
 
 HEADER = """# Benchmarks
 
@@ -23,10 +23,22 @@ TITLES = {
     "schedules": "Schedules that come due",
     "soak": "Memory over many runs",
     "listing": "The listing of very many runs",
+    "dask": "Mapped tasks of 1 ms on a Dask cluster",
+    "dask-frames": "Frames of 100 MB on a Dask cluster",
+    "on-prefect": "The same flow on a Prefect server",
 }
 
-THINGS = {"trigger": "triggers", "drain": "runs", "schedules": "schedules", "soak": "runs", "listing": "runs"}
-THINGS |= data_texts.THINGS | trust_texts.THINGS
+TITLES |= {"dask": "Mapped tasks of 1 ms on a Dask cluster", "dask-frames": "Frames of 100 MB on a Dask cluster"}
+
+THINGS = {
+    "dask-frames": "frames",
+    "trigger": "triggers",
+    "drain": "runs",
+    "schedules": "schedules",
+    "soak": "runs",
+    "listing": "runs",
+}
+THINGS |= data_texts.THINGS | trust_texts.THINGS | control_texts.THINGS
 
 METHODS = {
     "import": """\
@@ -47,6 +59,20 @@ executed: when the process has ended, and in the end, when no more have come for
 """,
     "mapped": """\
 Time from the call that maps the tasks to the last result, inside the process. *On record* is as above.
+""",
+    "on-prefect": """\
+A Prefect server of its own for each sample, and a flow whose tasks add one to a number: half of them one after the
+other, the others submitted at once. Both flows are the same text but for their import. The time is that of the whole
+flow, inside a process that has run it with two tasks before.
+""",
+    "dask": """\
+A scheduler and two workers of one thread, processes on this machine, that have imported what they need. The time is
+from the call that maps the tasks to the last result, in the flow's process or in that of Dask's client; for a flow the
+connection to the cluster is part of it. Dask alone keeps no record.
+""",
+    "dask-frames": """\
+The same cluster. Each frame is made by one task, changed by a second and summed up by a third, on the cluster; the sums
+come back.
 """,
     "postgres": """\
 As above, with the records in PostgreSQL: tasks called one after the other, and tasks submitted all at
@@ -85,5 +111,5 @@ each for something else, common and rare: the newest runs, by state, flow, tag, 
 several of these together, and the page after another one. Shown is p50 / p95 of each kind; the worst of them counts.
 """,
 }
-TITLES |= data_texts.TITLES | trust_texts.TITLES
-METHODS |= data_texts.METHODS | trust_texts.METHODS
+TITLES |= data_texts.TITLES | trust_texts.TITLES | control_texts.TITLES
+METHODS |= data_texts.METHODS | trust_texts.METHODS | control_texts.METHODS

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness import duty, pipes, trust
+from harness import control, duty, pipes, trust
 from harness.contenders import Contender
 from harness.feeds import JUDGE, MAKER, Feed, Feeds
 from harness.places import Failed, opened
@@ -118,6 +118,16 @@ def killed(session: Session, contender: Contender, _: int) -> tuple[Sample, str]
     return {"repeated": repeated, "seconds": answer.seconds}, str(answer.said.get("how", ""))
 
 
+def on_dask(session: Session, contender: Contender, size: int) -> tuple[Sample, str]:
+    """Time mapped tasks of a millisecond on a Dask cluster, from the call that maps them to the last result."""
+    return _tasks(session, contender, "nap", ["dask", str(size)])
+
+
+def frames_on_dask(session: Session, contender: Contender, size: int) -> tuple[Sample, str]:
+    """Time frames of 100 MB that are made, changed and summed up on a Dask cluster."""
+    return _tasks(session, contender, "", ["dask-frames", str(size)])
+
+
 def _tasks(session: Session, contender: Contender, task: str, arguments: list[str]) -> tuple[Sample, str]:
     with session.place(contender) as place:
         before = count(place, task)
@@ -193,6 +203,18 @@ DATA = (
         most_rounds=3, reference="penstock-linear-lake", needs=(JUDGE,), **GROWTH,
     ),
 )  # fmt: skip
+
+
+def on_prefect(session: Session, contender: Contender, size: int) -> tuple[Sample, str]:
+    """Time a flow on a Prefect server, half of its tasks one after the other, half of them at once."""
+    return _tasks(session, contender, "noop", ["on-prefect", str(size)])
+
+
+ENGINES = (
+    Topic("on-prefect", "seconds", on_prefect, (1_000,), (100,), job_limit=120, reference="penstock-prefect"),
+    Topic("dask", "seconds", on_dask, (10_000,), (200,), job_limit=120, reference="penstock-dask"),
+    Topic("dask-frames", "frame_seconds", frames_on_dask, (8,), (2,), job_limit=120, reference="penstock-dask"),
+)
 ROWS, QUICK_ROWS = (10_000_000,), (200_000,)
 TRUST = (
     Topic(
@@ -216,4 +238,23 @@ TRUST = (
         most_rounds=3, job_limit=300, reference="penstock-profile", needs=(JUDGE,),
     ),
 )  # fmt: skip
-TOPICS = {topic.name: topic for topic in (*ENGINE, *DATA, *TRUST)}
+
+
+def api(name: str, primary: str, count: int, quick: int, **more: Any) -> Topic:
+    """A topic in which a server is asked."""
+    more = {"most_rounds": 3, "job_limit": 900, "reference": control.REFERENCE, **more}
+    return Topic(name, primary, control.asked(name), (count,), (quick,), **more)
+
+
+CONTROL = (
+    api("api-start", "ready_seconds", 1, 1, reference="penstock-server"),
+    api("api-create", "request_seconds", 1_000, 100),
+    api("api-trigger", "request_seconds", 1_000, 100),
+    api("api-read", "request_seconds", 50, 5, rated=True),
+    api("api-listing", "p95", 1_000_000, 50_000, most_rounds=1),
+    api("api-hooks", "request_seconds", 10_000, 200),
+    api("api-rate", "p99", 500, 50, compared=False),
+    api("api-hook-start", "p50", 30, 3, compared=False, reference="penstock-server"),
+    api("api-listeners", "p99", 1_000, 20),
+)
+TOPICS = {topic.name: topic for topic in (*ENGINE, *DATA, *TRUST, *CONTROL, *ENGINES)}

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import msgspec
 
 from penstock.core.errors import ConfigurationError
 from penstock.core.extras import LateModule, require
+from penstock.core.levels import LEVELS
 from penstock.core.model import Run
 from penstock.core.ports import Journal, ResultStore
 from penstock.engine import recovery
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 _profiles: Any = LateModule("penstock.core.profiles")
 _replies: Any = LateModule("penstock.engine.waiting.replies")
+_uploads: Any = LateModule("penstock.engine.uploads")
 _retention: Any = LateModule("penstock.core.retention")
-_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +47,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         refresh_cache: execute tasks although their results are cached, and cache the new ones.
         retention_keep: how long runs that completed or were cancelled are kept, such as 90d; off to keep them for ever.
         retention_keep_failed: the same for runs that failed or crashed.
+        call_hosts: hosts that automations may call though they are not of the internet: names, globs, addresses and
+            networks, with commas.
+        engine_patience_seconds: how long an engine elsewhere that does not answer is waited for.
+        public_url: where people reach the server, for links in messages, such as https://penstock.example.com.
         log_level: what is logged to the journal and to stderr: DEBUG, INFO, WARNING, ERROR or CRITICAL.
         log_console: also write log lines of runs to stderr.
+        log_format: of log lines on stderr: text for people, json for programs.
     """
 
     home: str = ""
@@ -59,8 +66,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_cache: bool = False
     retention_keep: str = "90d"
     retention_keep_failed: str = "180d"
+    call_hosts: str = ""
+    engine_patience_seconds: float = 3600.0
+    public_url: str = ""
     log_level: str = "INFO"
     log_console: bool = True
+    log_format: str = "text"
+
+    @property
+    def level(self) -> int:
+        """`log_level`, as Python's number."""
+        return LEVELS[self.log_level.upper()]
 
 
 def project_home(start: Path) -> Path:
@@ -98,12 +114,14 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
         raise ConfigurationError(f"A Penstock setting is wrong: {error}.", hint="see the settings page") from None
     if settings.durability not in ("normal", "full"):
         raise ConfigurationError(f"durability is {settings.durability!r}.", hint="set it to normal or full")
-    if settings.log_level.upper() not in _LEVELS:
-        raise ConfigurationError(f"log_level is {settings.log_level!r}.", hint=f"set it to one of {', '.join(_LEVELS)}")
+    if settings.log_level.upper() not in LEVELS:
+        raise ConfigurationError(f"log_level is {settings.log_level!r}.", hint=f"set it to one of {', '.join(LEVELS)}")
+    if settings.log_format not in ("text", "json"):
+        raise ConfigurationError(f"log_format is {settings.log_format!r}.", hint="set it to text or json")
     if settings.lease_seconds <= 0 or settings.max_workers < 1:
         raise ConfigurationError("lease_seconds and max_workers must be greater than 0.")
-    if settings.suspend_seconds < 0:
-        raise ConfigurationError("suspend_seconds must be at least 0.")
+    if settings.suspend_seconds < 0 or settings.engine_patience_seconds < 0:
+        raise ConfigurationError("suspend_seconds and engine_patience_seconds must be at least 0.")
     if values.keys() & {"retention_keep", "retention_keep_failed"}:
         keep_of(settings)
     home = Path(settings.home).expanduser() if settings.home else project_home(start)
@@ -197,8 +215,15 @@ class Penstock:
             suspend_seconds=self.settings.suspend_seconds,
             max_workers=self.settings.max_workers,
             refresh_cache=self.settings.refresh_cache,
+            files=lambda: self.files,
         )
-        install(_LEVELS[self.settings.log_level.upper()], self.settings.log_console)
+        install(self.settings.level, self.settings.log_console, self.settings.log_format)
+
+    @cached_property
+    def files(self) -> Any:
+        """Files that were sent in; see `penstock.engine.uploads.FileShelf`."""
+        full = self.settings.durability == "full"
+        return _uploads.FileShelf(self.home / "files" / self.journal.identity(), sync=full)
 
     @contextmanager
     def activate(self) -> Iterator[Penstock]:

@@ -22,6 +22,13 @@ from penstock.core.extras import LateModule, late
 
 if TYPE_CHECKING:
     from penstock.core.ports import Journal
+    from penstock.engine.connections.chats import (
+        AlertmanagerConnection,
+        DiscordConnection,
+        SlackConnection,
+        TeamsConnection,
+        WebhookConnection,
+    )
     from penstock.engine.connections.databases import BigQueryConnection, SnowflakeConnection, SqlConnection
     from penstock.engine.connections.http import HttpConnection
     from penstock.engine.connections.influx import InfluxConnection
@@ -30,11 +37,14 @@ if TYPE_CHECKING:
     from penstock.engine.connections.s3 import S3Connection
     from penstock.engine.connections.secret import SecretConnection
     from penstock.engine.connections.shelf import Shelf
+    from penstock.engine.connections.smtp import SmtpConnection
 
 __all__ = [
-    "BadFields", "BigQueryConnection", "Connection", "ConnectionFailed", "ConnectionLocked", "Field", "Health",
+    "AlertmanagerConnection", "BadFields", "BigQueryConnection", "Connection", "ConnectionFailed", "ConnectionLocked",
+    "DiscordConnection", "Field", "Health",
     "HttpConnection", "InfluxConnection", "KafkaConnection", "Port", "PostgresConnection", "Range", "S3Connection",
-    "Seconds", "Secret", "SecretConnection", "SecretUrl", "SnowflakeConnection", "SqlConnection",
+    "Seconds", "Secret", "SecretConnection", "SecretUrl", "SlackConnection", "SmtpConnection", "SnowflakeConnection",
+    "SqlConnection", "TeamsConnection", "WebhookConnection",
 ]  # fmt: skip
 
 _LATE = {
@@ -45,6 +55,8 @@ _LATE = {
     "kafka": "KafkaConnection",
     "s3": "S3Connection",
     "secret": "SecretConnection",
+    "chats": "AlertmanagerConnection DiscordConnection SlackConnection TeamsConnection WebhookConnection",
+    "smtp": "SmtpConnection",
 }
 __getattr__ = late(
     __name__,

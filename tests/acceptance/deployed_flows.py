@@ -67,6 +67,14 @@ def fails(folder: Path) -> None:
 
 
 @flow
+def mends(folder: Path) -> None:
+    """It fails until it is mended."""
+    get_run_logger().info("looking for %s", folder / "mended")
+    if not (folder / "mended").exists():
+        raise ValueError("it is not mended")
+
+
+@flow
 def dies(folder: Path) -> None:
     """Its process is killed, the first two times."""
     note(folder, "before")

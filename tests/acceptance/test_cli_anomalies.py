@@ -1,4 +1,4 @@
-"""`penstock quality outliers` and `penstock quality anomalies`, in real processes."""
+"""`penstock quality outliers`, `anomalies` and `writings`, in real processes."""
 
 from __future__ import annotations
 
@@ -75,3 +75,29 @@ def test_mistakes_are_told(cli: Cli) -> None:
         assert told in done.err, wrong
         assert "Traceback" not in done.err
     assert "0 outliers" in cli.run("quality", "outliers", "empty.csv").out
+
+
+def test_writings(cli: Cli) -> None:
+    (cli.folder / "load.py").write_text(
+        "from penstock import flow\n"
+        "from penstock.data import Dataset\n\n"
+        "@flow\n"
+        "def load():\n"
+        "    for rows in (100, 101, 99, 100, 100, 102, 3):\n"
+        "        whole = [{'id': row, 'who': None if row % 50 == 7 or rows == 102 else 'x'} for row in range(rows)]\n"
+        "        Dataset('orders', 'orders.parquet').write(whole)\n",
+        encoding="utf-8",
+    )
+    cli.run("run", "load.py")
+    told = cli.run("quality", "writings", "orders").out
+    assert "  3 rows were written where 100 are usual" in told
+    assert "100.0% of who is null where 2.0% is usual" in told
+    assert "in 7 writings" in told
+    answer = cli.json("quality", "writings", "orders", "--past")
+    assert answer["writings"] == 7
+    (found,) = (each for each in answer["anomalies"] if each["metric"] == "volume")
+    assert (found["value"], found["usual"]) == (3.0, 100.0)
+    assert "0 anomalies" in cli.run("quality", "writings", "orders", "--learned", 50).out
+    answer = cli.run("quality", "writings", "nothing", code=2)
+    assert "Hint: " in answer.err
+    assert "Traceback" not in answer.err

@@ -51,7 +51,7 @@ actions = [
 ]
 """
         )
-        served = place.serve(HOOK="a-secret-path", TOKEN="a-secret-token")
+        served = place.serve(HOOK="a-secret-path", TOKEN="a-secret-token", PENSTOCK_CALL_HOSTS="127.0.0.1")
         assert {each["name"] for each in place.cli.json("automations", "list")["automations"]} == {"tell-me", "repair"}
         failed = place.trigger("fails")
         (fired,) = until(lambda: firings(place.cli, "repair"), "the repair")

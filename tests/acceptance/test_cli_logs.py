@@ -82,6 +82,18 @@ def test_a_file_that_is_not_complete(cli: Cli) -> None:
     assert "parsed" in answer.out
 
 
+def test_a_file_that_is_no_log(cli: Cli) -> None:
+    (cli.folder / "junk.log").write_bytes(bytes(range(256)) * 20)
+    (cli.folder / "rows.csv").write_text("a,b\n1,2\n")
+    for file in ("junk.log", "rows.csv"):
+        answer = cli.run("logs", "analyze", file, code=1)
+        assert "✗" in answer.out
+        assert "✓" not in answer.out
+        assert "No line means anything: is this a log? --format or --pattern" in answer.err
+    (cli.folder / "empty.log").write_bytes(b"")
+    assert "✓ 0 lines" in cli.run("logs", "analyze", "empty.log").out
+
+
 def test_a_plain_screen_gets_plain_signs(cli: Cli) -> None:
     (cli.folder / "a.log").write_text(LINE + LINE.replace("10:00", "10:05"))
     told = cli.run("logs", "analyze", "a.log", PYTHONUTF8="0", PYTHONIOENCODING="ascii", LC_ALL="C").out

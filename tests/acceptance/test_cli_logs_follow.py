@@ -122,6 +122,7 @@ def test_mistakes_are_told_in_a_line(cli: Cli) -> None:
     os.chmod(cli.folder / "hidden.log", 0)
     cases: list[tuple[tuple[str, ...], str]] = [
         (("folder",), "is a folder"),
+        (("nowhere.log",), "There is no file"),
         (("a.log", "--every", "0"), "--every 0 cannot be"),
         (("a.log", "--format", "xml"), "There is no log format 'xml'."),
     ]

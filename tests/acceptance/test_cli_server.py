@@ -141,7 +141,7 @@ def test_mistakes(place: Place) -> None:
     server = place.server()
     port = server.event("serving")["url"].rpartition(":")[2]
     assert f"port {port} already" in place.cli.run("server", "start", "--port", port, code=2).err
-    assert "nobody has to sign in yet" in place.cli.run("server", "start", "--host", "0.0.0.0", code=2).err
+    assert "nobody has to sign in" in place.cli.run("server", "start", "--host", "0.0.0.0", code=2).err
     place.declare('[tool.penstock.workflows]\nmodules = "served_tasks"\n')
     assert "no list of names of modules" in place.cli.run("server", "start", "--port", "0", code=2).err
     server.send(signal.SIGINT)

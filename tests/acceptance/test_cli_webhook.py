@@ -118,7 +118,7 @@ def test_what_came_and_redelivery(cli: Cli) -> None:
         (("--signature", "github"), "there is none, and github needs one"),
         (("--signature", "none", "--template", "nowhere.j2"), "cannot be read"),
         (("--signature", "none", "--template", "latin.j2"), "is not UTF-8 (byte 1)"),
-        (("--signature", "none", "--schema", "odd.json"), "it must be a text"),
+        (("--signature", "none", "--schema", "odd.json"), "is no JSON schema"),
         (("--signature", "none", "--allow", "x"), "no address"),
         (("--signature", "none", "--secret", "a,b"), "cannot be read"),
         (("--signature", "none", "--secret", "a,until=never"), "webhook"),

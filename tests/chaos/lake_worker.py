@@ -12,6 +12,7 @@ from typing import Any
 
 import deltalake  # noqa: F401 - imported once here, for all workers
 import obstore.store  # noqa: F401
+import pandas  # noqa: F401 - PyArrow does, when it is given a list
 import pyarrow.parquet  # noqa: F401
 
 from penstock.core.ports.data import Batch, Part, Place, Position, Rejected, Sink, Source

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import jinja2  # noqa: F401 - imported once here, for all workers
 import psycopg
+import pyarrow  # noqa: F401
+import sqlglot.dialects.duckdb
+import sqlglot.dialects.postgres
+import sqlglot.lineage  # noqa: F401
 
 from penstock import flow
 from penstock.app import Penstock, Settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import signal
 import sys
 
 from penstock.app import Penstock, load_settings
@@ -10,6 +12,7 @@ from penstock.orchestrator.worker import PoolWorker, WorkerOptions
 
 
 def main() -> None:
+    faulthandler.register(signal.SIGUSR1)
     app = Penstock(load_settings())
     options = WorkerOptions(
         pool="orchestra", slots=4, drain_seconds=5.0, lease_seconds=app.settings.lease_seconds,

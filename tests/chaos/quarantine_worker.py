@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import deltalake  # noqa: F401 - these are imported once here, for all workers
+import pandas  # noqa: F401 - PyArrow does, when it is given a list
 import polars  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 

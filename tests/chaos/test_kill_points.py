@@ -133,7 +133,7 @@ def test_a_run_killed_when_the_starts_of_its_steps_are_on_record(
         assert story.start(["effect", at])
         assert not story.resume()
         story.check(calm)
-    assert any(isinstance(stored.event, TaskStarted) for stored in journal.read(0, 100_000))
+    assert any(isinstance(stored.event, TaskStarted) for stored in journal.read_back(None, 100_000))
 
 
 @pytest.mark.parametrize("shape", QUICK)

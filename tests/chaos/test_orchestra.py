@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.chaos.orchestra import perform
 
-SECONDS = 12.0
+SECONDS = 7.0
 
 
 @pytest.mark.timeout(240)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -112,6 +113,10 @@ def test_a_forked_child_that_leaves_spares_the_task_processes(
 ) -> None:
     assert run(lab, store, "fork_beside_the_pool").value == [5, "done", "done"]
     sound(journal, "Completed")
+
+
+def test_a_child_is_ended_before_its_first_instruction(lab: Lab, store: dict[str, Any]) -> None:
+    assert {*run(lab, store, "stillborn_children").value} == {signal.SIGTERM}
 
 
 @pytest.mark.parametrize("how", ["called", "submitted"])

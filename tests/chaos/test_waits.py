@@ -17,14 +17,14 @@ from tests.chaos.patience import ENTRYPOINT, POOL
 from tests.chaos.shapes import effects_in
 
 from penstock.core.deployments import Deployment
-from penstock.core.events import RunAnswered, RunClaimed, RunPaused, now_us
+from penstock.core.events import ON_REQUEST, RunAnswered, RunClaimed, RunPaused, now_us
 from penstock.core.ids import new_owner
 from penstock.core.model import Claim, Run, RunFilter
 from penstock.core.ports import Journal
 from penstock.engine.recovery import cancel
 from penstock.engine.replay import state_of
 from penstock.engine.runners.trees import kill_tree
-from penstock.engine.waiting.replies import reply, waits_of
+from penstock.engine.waiting.replies import pause, reply, waits_of
 from penstock.journal.results import FileResultStore
 from penstock.orchestrator.deployments import declare, trigger
 from penstock.orchestrator.losses import recover
@@ -32,7 +32,7 @@ from penstock.orchestrator.losses import recover
 pytestmark = pytest.mark.chaos
 
 LEASE_US = 30_000_000
-ANSWERS: dict[str, Any] = {"wait_for_input#1": 4, "approve#1": True}
+ANSWERS: dict[str, Any] = {"wait_for_input#1": 4, "approve#1": True, ON_REQUEST: None}
 VALUE = 19
 """What `patient` returns when it is answered so."""
 
@@ -139,6 +139,23 @@ def test_a_run_that_waits_is_killed_at_every_point(
         patient.to_the_end({process: [moment, at]})
         patient.check()
         if not patient.kills:
+            assert at > 1
+            break
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_that_was_asked_to_pause_is_killed_at_every_point(
+    lab: Lab, eager: dict[str, Any], journal: Journal, moment: str
+) -> None:
+    """It pauses in whatever process goes on with it, until somebody lets it go on; and it is let go on once."""
+    for at in count(1):
+        patient = Patient(lab, eager, journal, f"asked-{at}")
+        pause(journal, patient.id, by="ann")
+        patient.to_the_end({1: [moment, at]}, {1: [moment, 1]})
+        patient.check()
+        asked = [stored.event for stored in journal.load(patient.id) if isinstance(stored.event, RunAnswered)]
+        assert [event.step for event in asked].count(ON_REQUEST) == 1
+        if patient.kills == 1:  # the one that answered
             assert at > 1
             break
 

@@ -422,6 +422,22 @@ def multiprocess(where: str, method: str, how: str) -> list[int]:
     return list(pooled(method) if how == "called" else pooled.submit(method).result())
 
 
+def _stillborn() -> int:
+    child = os.fork()
+    if not child:
+        time.sleep(3)
+        os._exit(0)
+    os.kill(child, signal.SIGTERM)
+    return os.waitpid(child, 0)[1]
+
+
+@flow
+def stillborn_children(where: str) -> list[int]:
+    """Children that are ended before their first instruction."""
+    ready(where)
+    return [_stillborn() for _ in range(100)]
+
+
 @flow(task_runner=PROCESSES)
 def multiprocess_in_process(where: str, method: str) -> list[int]:
     return list(pooled.submit(method).result())

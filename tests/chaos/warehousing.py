@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import duckdb
+import pandas  # noqa: F401 - PyArrow does, when it is given a list
 import psycopg
 import pyarrow as pa
 

@@ -21,7 +21,7 @@ def copy_to_postgres(path: Path, url: str) -> None:
         for table in _TABLES:
             columns = [row[1] for row in source.execute(f"PRAGMA table_info({table})")]
             names = ", ".join(f'"{name}"' for name in columns)
-            flags = [place for place, name in enumerate(columns) if name == "cancel_requested"]
+            flags = [place for place, name in enumerate(columns) if name in ("cancel_requested", "pause_requested")]
             text = [place for place, name in enumerate(columns) if name == "body"]
             with connection.cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:
                 for row in source.execute(f"SELECT {names} FROM {table}"):

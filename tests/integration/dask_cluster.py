@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import socket
@@ -19,32 +20,35 @@ try:
 except ImportError:
     distributed = None
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 80
+"""For interpreters to start on a busy machine."""
 
 
 class Cluster:
     """One of them, as a context manager."""
 
-    def __init__(self, folder: Path, workers: int = 2) -> None:
+    def __init__(self, folder: Path, workers: int = 2, **environment: str) -> None:
         if distributed is None:
             missing("Dask is not installed: pip install 'penstock[dask]'")
         self._folder = folder
         self._wanted = workers
+        self._environment = {**os.environ, **environment}
         self.address = f"tcp://127.0.0.1:{free_port()}"
         self.workers: list[subprocess.Popen[bytes]] = []
         self._scheduler: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Cluster:
-        port = self.address.rpartition(":")[2]
-        self._scheduler = self._started("scheduler", "--host", "127.0.0.1", "--port", port, *_pages())
+        self.start_scheduler()
         for _ in range(self._wanted):
             self.add_worker()
         try:
             with self.client() as client:
                 if self._wanted:
                     client.wait_for_workers(self._wanted, timeout=PATIENCE_SECONDS)
-        except BaseException:
+        except BaseException as error:
             self.__exit__()
+            for log in sorted(self._folder.glob("*.log")):
+                error.add_note(f"{log.name}:\n{log.read_text()}")
             raise
         return self
 
@@ -53,16 +57,23 @@ class Cluster:
             process.send_signal(signal.SIGKILL)
             process.wait()
 
+    def start_scheduler(self) -> None:
+        port = self.address.rpartition(":")[2]
+        self._scheduler = self._started("scheduler", "--host", "127.0.0.1", "--port", port, *_pages())
+
     def client(self) -> Any:
         return distributed.Client(self.address, timeout=PATIENCE_SECONDS, set_as_default=False)
 
     def add_worker(self) -> None:
-        own = ["--no-nanny", "--nthreads", "1", "--memory-limit", "0", "--local-directory", str(self._folder)]
-        where = ["--host", "127.0.0.1", "--worker-port", free_port(), *_pages()]
+        folder = self._folder / f"worker-{len(self.workers)}-{time.monotonic_ns()}"
+        own = ["--no-nanny", "--nthreads", "1", "--memory-limit", "0", "--local-directory", str(folder)]
+        port = int(free_port())  # or one of the next, where another process has taken it meanwhile
+        where = ["--host", "127.0.0.1", "--worker-port", f"{port}:{port + 50}", *_pages()]
         self.workers.append(self._started("worker", self.address, *own, *where))
 
-    def kill_worker(self) -> None:
-        process = self.workers.pop()
+    def kill_worker(self, pid: int | None = None) -> None:
+        process = next(worker for worker in reversed(self.workers) if pid in (None, worker.pid))
+        self.workers.remove(process)
         process.send_signal(signal.SIGKILL)
         process.wait()
 
@@ -75,7 +86,9 @@ class Cluster:
         log = (self._folder / f"{kind}-{time.monotonic_ns()}.log").open("wb")
         with log:
             command = [sys.executable, "-m", "dask", kind, *arguments]
-            return subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            return subprocess.Popen(
+                command, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environment
+            )
 
 
 def _pages() -> list[str]:

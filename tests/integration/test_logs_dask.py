@@ -115,13 +115,15 @@ def test_what_workers_die_of(cluster: Cluster) -> None:
         def result(self) -> Any:
             raise self._error
 
-    wanted = over_dask.Wanted(CHUNK, None, True, lambda path: 2026)
-    with over_dask.Spread(cluster.address, [], wanted) as spread:
+    hands = over_dask.Cluster(cluster.address, [])
+    try:
         with pytest.raises(SourceUnavailable, match=r"The workers that read a\.log died") as raised:
-            spread._result("a.log", Future(distributed.KilledWorker("chunk", None, 3)))
+            hands.result("a.log", Future(distributed.KilledWorker("chunk", None, 3)))
         assert "chunk_size" in str(raised.value.hint)
         with pytest.raises(SourceUnavailable, match=r"The workers cannot count: No module named 'penstock'"):
-            spread._result("a.log", Future(ModuleNotFoundError("No module named 'penstock'")))
+            hands.result("a.log", Future(ModuleNotFoundError("No module named 'penstock'")))
+    finally:
+        hands.close([])
 
 
 def test_a_client_of_ones_own_is_left_open(cluster: Cluster, logs: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_stream_that_is_killed(spark: Any, logs: Path, tmp_path: Path) -> None
     needs_spark()
     folder = tmp_path / "in"
     folder.mkdir()
-    for number in range(20):
+    for number in range(8):
         os.link(logs / f"{number % 4}.log", folder / f"{number}.log")
     places = [str(folder), str(tmp_path / "out"), str(tmp_path / "checkpoint")]
     command = [sys.executable, "-c", STREAM, json.dumps(settings_in(tmp_path)), *places]
@@ -137,6 +137,6 @@ def test_a_stream_that_is_killed(spark: Any, logs: Path, tmp_path: Path) -> None
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert len(list((tmp_path / "checkpoint" / "commits").glob("[0-9]*"))) < 20
+    assert len(list((tmp_path / "checkpoint" / "commits").glob("[0-9]*"))) < 8
     follow_logs(spark, *places, files_at_once=5).awaitTermination()
     same(read_counts(spark, tmp_path / "out"), LogAnalyzer().analyze(folder))

@@ -322,6 +322,15 @@ def test_commits_are_durable_even_where_the_database_says_otherwise(
         journal.close()
 
 
+def test_no_query_is_compiled(postgres_url: str) -> None:
+    """What a planner may not do has such a price that, where it has to, compiling seems to be worth it: it never is."""
+    with closing(PostgresJournal(postgres_url)) as journal:
+        explained = journal._fetch("EXPLAIN (ANALYZE) SELECT count(*) FROM runs r JOIN runs s ON s.message = r.message")
+    plan = "\n".join(row[0] for row in explained)
+    assert "Seq Scan" in plan
+    assert "JIT" not in plan
+
+
 def test_a_full_disk_loses_nothing_that_was_recorded(postgres_url: str, admin: psycopg.Connection) -> None:
     if shutil.which("mount") is None or not _is_local_superuser(admin):
         pytest.skip("needs root and a server on this machine")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 from tests.integration.copying import copy_to_postgres
-from tests.unit.listings import RARE_ONES, RUNS, every_listing, questions_of_retention, statements_of
+from tests.unit.listings import (
+    RARE_ONES,
+    RUNS,
+    every_listing,
+    questions_at_a_glance,
+    questions_of_retention,
+    statements_of,
+)
 
 from penstock.core.events import Append, Record
 from penstock.core.model import Claim, RunFilter
@@ -30,12 +38,26 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def journal(postgres_url: str, tmp_path: Path) -> Iterator[PostgresJournal]:
-    path = tmp_path / "journal.db"
+    """One to change something in."""
+    with filled(postgres_url, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def seen(shared_postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresJournal]:
+    """One that is only looked at, by all that do."""
+    with filled(shared_postgres_url, tmp_path_factory.mktemp("seen")) as found:
+        yield found
+
+
+@contextmanager
+def filled(url: str, folder: Path) -> Iterator[PostgresJournal]:
+    path = folder / "journal.db"
     source = SqliteJournal(path)
     fill(source, RUNS)
     source.close()
-    copy_to_postgres(path, postgres_url)
-    found = PostgresJournal(postgres_url)
+    copy_to_postgres(path, url)
+    found = PostgresJournal(url)
     assert len(found.runs(RunFilter(limit=RUNS))) == RUNS
     yield found
     found.close()
@@ -65,13 +87,13 @@ def _looked_at(nodes: list[dict[str, Any]]) -> float:
 
 
 def test_no_listing_looks_at_every_run(
-    journal: PostgresJournal, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    seen: PostgresJournal, shared_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(shared_postgres_url, autocommit=True) as connection:
         connection.execute(settings_sql(60.0))
         for where in every_listing():
             looked = 0.0
-            for sql, values in statements_of(journal, partial(journal.runs, where), monkeypatch):
+            for sql, values in statements_of(seen, partial(seen.runs, where), monkeypatch):
                 nodes = _plan(connection, sql, values)
                 scanned = [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
                 assert scanned == [], f"{where}\n{sql}"
@@ -80,31 +102,45 @@ def test_no_listing_looks_at_every_run(
 
 
 def test_a_rare_condition_is_looked_up_first(
-    journal: PostgresJournal, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    seen: PostgresJournal, shared_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(shared_postgres_url, autocommit=True) as connection:
         connection.execute(settings_sql(60.0))
         for name, value in RARE_ONES.items():
             for more in ({"states": ("Failed", "Completed")}, {"tags": ("prod",)}, {"deployment": "deployment 7"}):
                 if name in more:
                     continue
                 where = RunFilter(**{name: value, **more})
-                told = statements_of(journal, partial(journal.runs, where), monkeypatch)
+                told = statements_of(seen, partial(seen.runs, where), monkeypatch)
                 looked = sum(_looked_at(_plan(connection, sql, values)) for sql, values in told)
                 assert looked < RUNS / 5, where
 
 
 def test_finding_a_run_looks_at_few(
-    journal: PostgresJournal, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    seen: PostgresJournal, shared_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = journal.runs(RunFilter(limit=1))[0].id
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    run_id = seen.runs(RunFilter(limit=1))[0].id
+    with psycopg.connect(shared_postgres_url, autocommit=True) as connection:
         connection.execute(settings_sql(60.0))
         for text in (run_id[:8], run_id[-12:], run_id[-8:], run_id[-4:], "amber-otter", "no such run"):
-            for sql, values in statements_of(journal, partial(journal.find, text), monkeypatch):
+            for sql, values in statements_of(seen, partial(seen.find, text), monkeypatch):
                 nodes = _plan(connection, sql, values)
                 assert "Seq Scan" not in {node["Node Type"] for node in nodes}, sql
                 assert _looked_at(nodes) < RUNS / 5
+
+
+def test_a_glance_looks_at_few_of_the_runs_and_events(
+    seen: PostgresJournal, shared_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(shared_postgres_url, autocommit=True) as connection:
+        connection.execute(settings_sql(60.0))
+        for number, ask in enumerate(questions_at_a_glance(seen)):
+            looked = 0.0
+            for sql, values in statements_of(seen, ask, monkeypatch):
+                nodes = _plan(connection, sql, values)
+                assert "Seq Scan" not in {node["Node Type"] for node in nodes}, f"question {number}: {sql}"
+                looked += _looked_at(nodes)
+            assert looked < RUNS / 2, f"question {number}"
 
 
 def test_claiming_looks_at_few_of_the_runs_that_wait(journal: PostgresJournal, postgres_url: str) -> None:
@@ -131,9 +167,9 @@ def test_claiming_looks_at_few_of_the_runs_that_wait(journal: PostgresJournal, p
 
 
 def test_retention_looks_at_what_it_removes(
-    journal: PostgresJournal, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    seen: PostgresJournal, shared_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    questions = questions_of_retention(journal)
+    questions = questions_of_retention(seen)
     statements: list[tuple[str, Sequence[Any]]] = []
 
     def only_noted(some: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
@@ -144,14 +180,14 @@ def test_retention_looks_at_what_it_removes(
         statements.append((sql, values))
         return fetch(sql, values)
 
-    fetch = journal._fetch
-    monkeypatch.setattr(journal, "_fetch", fetched)
-    monkeypatch.setattr(journal, "_write", only_noted)
-    monkeypatch.setattr(journal, "_append_with", lambda item, some: only_noted(some))
+    fetch = seen._fetch
+    monkeypatch.setattr(seen, "_fetch", fetched)
+    monkeypatch.setattr(seen, "_write", only_noted)
+    monkeypatch.setattr(seen, "_append_with", lambda item, some: only_noted(some))
     for question in questions:
         question()
     assert len(statements) > 20
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(shared_postgres_url, autocommit=True) as connection:
         connection.execute(settings_sql(60.0))
         for sql, values in statements:
             with connection.transaction(force_rollback=True):

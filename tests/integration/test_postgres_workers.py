@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from tests.integration.own_server import OwnServer
 
 pytestmark = pytest.mark.integration
 __all__ = ["place"]
+IMPATIENT = """
+from penstock.journal.postgres import PostgresJournal
+
+PostgresJournal.__init__.__kwdefaults__["outage_seconds"] = 8.0
+"""
 
 
 @pytest.fixture
@@ -65,7 +71,11 @@ def test_a_short_outage_is_waited_for(place: Place, server: OwnServer) -> None:
 
 
 @pytest.mark.chaos
-def test_after_a_long_one_runs_are_taken_up_again(place: Place, server: OwnServer) -> None:
+def test_after_a_long_one_runs_are_taken_up_again(place: Place, server: OwnServer, tmp_path: Path) -> None:
+    """Long is longer than a journal waits for its server: 60 seconds, and fewer here, for the worker and its runs."""
+    (folder := tmp_path / "impatient").mkdir()
+    (folder / "sitecustomize.py").write_text(IMPATIENT)
+    place.cli.environ["PYTHONPATH"] = os.pathsep.join([str(folder), place.cli.environ["PYTHONPATH"]])
     worker, run = outage(place, server, long=True)
     assert run["state"] == "Completed"
     done = [word for word in place.ran() if word != "tick"]

@@ -1,7 +1,8 @@
 """Flows written for Prefect run under Penstock after changing the import, and behave the same.
 
-`flows/` holds flows that import Prefect; `expected/` holds what they print under it (see `record.py`). Here the import
-lines are rewritten, and nothing else. `differences.toml` holds what is different on purpose, with the reason.
+`flows/` holds flows that import Prefect; `expected/` holds what they print under it (see `record.py`). Here
+`penstock import prefect` changes the imports, and nothing else is changed. `differences.toml` holds what is different
+on purpose, with the reason.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any
 
 import pytest
 
+from penstock.deploy.porting import port_prefect
+
 HERE = Path(__file__).parent
 FLOWS = HERE / "flows"
 EXPECTED = HERE / "expected"
 DIFFERENCES = HERE / "differences.toml"
 NAMES = sorted(path.stem for path in FLOWS.glob("[0-9]*.py"))
-IMPORT = re.compile(r"^(\s*(?:from|import)\s+)prefect\b", re.MULTILINE)
 
 Fact = dict[str, Any]
 
@@ -41,7 +43,7 @@ def recorded(name: str) -> list[Fact]:
 def port(name: str, folder: Path) -> Path:
     """Copy a flow and facts.py, with only the imports changed."""
     for path in (FLOWS / "facts.py", FLOWS / f"{name}.py"):
-        (folder / path.name).write_text(IMPORT.sub(r"\1penstock", path.read_text()))
+        (folder / path.name).write_text(port_prefect(path).text)
     return folder / f"{name}.py"
 
 

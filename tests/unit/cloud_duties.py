@@ -258,13 +258,14 @@ class CloudDuties(TypeDuties, RecordDuties, EventDuties):
         with pytest.raises(SinkUnavailable, match="at the same moment"):
             self.warehouse.table("raw_data.rows").open("pipe")
 
+    @pytest.mark.parametrize("stride", [23, pytest.param(4, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
     @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
     @pytest.mark.parametrize("mode", ["append", "merge", "replace"])
-    def test_killed_at_any_moment(self, mode: str, late: bool) -> None:
+    def test_killed_at_any_moment(self, mode: str, late: bool, stride: int) -> None:
         with self.warehouse._asked() as session:  # type: ignore[attr-defined]
             kind = type(session)
         calm, calls = self._brought_in(kind, mode, "calm", 0, late)
-        for kill_at in range(3 if late else 1, calls + 1, 9):
+        for kill_at in range(3 if late else 1, calls + 1, stride):
             schema = f"k{kill_at}"
             with pytest.raises(Killed):
                 self._brought_in(kind, mode, schema, kill_at, late)

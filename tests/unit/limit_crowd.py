@@ -81,10 +81,6 @@ class CrowdedLimits:
     """A subclass provides `store`: the settings that name a journal."""
 
     @pytest.fixture
-    def store(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    @pytest.fixture
     def app(self, store: dict[str, Any]) -> Iterator[Penstock]:
         app = penstock_of(store)
         yield app

@@ -77,3 +77,22 @@ def questions_of_retention(journal: SqlJournal, runs: int = RUNS) -> list[Callab
         lambda: journal.forget([1, 2, 3]),
         lambda: journal.purge(page, told, ["promise/x/start"]),
     ]
+
+
+def questions_at_a_glance(journal: SqlJournal) -> list[Callable[[], object]]:
+    """What the API asks to tell how things are, and what streams ask on and on."""
+    ids = [run.id for run in journal.runs(RunFilter(limit=30))]
+    middle = journal.read(0, 1000)[-1].position
+    return [
+        lambda: journal.run_counts(BEGIN + (RUNS - 500) * SECOND, 200),
+        lambda: journal.flows(20),
+        lambda: journal.news(dict.fromkeys(ids, (1, 0))),
+        lambda: journal.news(dict.fromkeys(ids, (99, 10**9))),
+        lambda: journal.glance(None, ("RunFailed", "Happened"), 20, 500),
+        lambda: journal.glance(middle, ("Happened",), 20, 500),
+        lambda: journal.runs_of(ids),
+        lambda: journal.run_keys(RunFilter(limit=300), bare=True),
+        lambda: journal.run_keys(RunFilter(states=("Failed",), limit=100)),
+        lambda: journal.run_keys(RunFilter(any_tags=("rare", "prod"), limit=100)),
+        lambda: journal.runs(RunFilter(pool="gpu", states=("Running", "Scheduled"))),
+    ]

@@ -149,3 +149,12 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     broken.write_bytes(b"PAR1 this is none")
     with pytest.raises(BadData):
         outliers(broken)
+
+
+def test_bytes_that_are_no_text_are_no_data(tmp_path: Path) -> None:
+    path = tmp_path / "junk.csv"
+    path.write_bytes(b"a,b\n" + bytes(range(128, 256)) * 50 + b"\n")
+    with pytest.raises(BadData, match="cannot be read"):
+        outliers(str(path))
+    path.write_text("a,b\nx,y\n")
+    assert outliers(str(path)).columns == ()

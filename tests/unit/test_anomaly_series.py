@@ -162,7 +162,7 @@ def test_strange_values_close_together_are_one_anomaly() -> None:
 def written(day: int, landed: int, *, rejected: int = 0, hour: int = 6) -> DatasetWritten:
     at = START + day * DAY + datetime.timedelta(hours=hour)
     micros = int(at.timestamp() * 1_000_000)
-    place = {"place": "file/a", "namespace": "file", "path": "a"}
+    place: dict[str, Any] = {"place": "file/a", "namespace": "file", "path": "a"}
     return DatasetWritten(at=micros, **place, read=landed + rejected, landed=landed, rejected=rejected)
 
 
@@ -186,6 +186,20 @@ def test_the_history_of_a_dataset_on_record() -> None:
     assert [each.value for each in strange] == [5]
     with pytest.raises(DatasetNotFound):
         history_of("nothing", journal)
+
+
+def test_nulls_of_what_was_written() -> None:
+    journal, place = MemoryJournal(), Place("file", "a")
+    for nulls in ({}, {"b": 1}, {}, {"b": 1}, {}, {"a": 40, "b": 2}):
+        what = datasets.Written(Counts(read=100, landed=100), looked_at=100, nulls=nulls)
+        datasets.wrote(journal, place, what)
+    datasets.wrote(journal, place, datasets.Written(Counts(read=100, landed=100)))  # nobody has counted
+    found = history_of(str(place), journal)
+    rates = [(each.column, each.value) for each in found if each.metric == "null_rate"]
+    assert [value for column, value in rates if column == "a"] == [0, 0, 0, 0, 0, 0.4]
+    assert [value for column, value in rates if column == "b"] == [0, 0.01, 0, 0.01, 0, 0.02]
+    strange = [each for each in metric_anomalies(found) if each.metric == "null_rate"]
+    assert [each.reason for each in strange] == ["40.0% of a is null where 0.0% is usual"]
 
 
 def test_freshness() -> None:

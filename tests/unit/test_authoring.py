@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from typing import Any
 
 import pytest
@@ -312,6 +313,21 @@ def test_every_error_says_what_went_wrong_and_has_a_code_of_its_own() -> None:
     assert len(kinds) > 30
     tree = errors.__doc__ or ""
     for kind in kinds:
-        assert kind.__name__ in tree, f"{kind.__name__} is missing in the tree at the top of core/errors.py"
+        assert kind.__name__ in tree, f"{kind.__name__} is missing in the tree at the top of core/errors"
+        assert kind.__module__ == "penstock.core.errors", "what is stored of an error names the door"
         assert kind.__doc__
         assert kind.code
+
+
+def test_errors_that_list_every_mistake_have_one_shape() -> None:
+    from penstock.core import errors
+
+    found = errors.BadSchedule([("cron", "no\nfields"), ("timezone", "no zone")])
+    assert isinstance(found, errors.Mistaken)
+    assert isinstance(found, ValueError)
+    assert str(found) == "2 mistakes in the schedule:\n  cron: no\n    fields\n  timezone: no zone"
+    kept = pickle.dumps(found)
+    assert b"errors.base" not in kept, "what is stored names the door, and so did earlier releases"
+    again = pickle.loads(kept)
+    assert (type(again), again.mistakes, str(again)) == (errors.BadSchedule, found.mistakes, str(found))
+    assert str(errors.BadWorkflow("", [("name", "missing")])) == "1 mistake in the workflow:\n  name: missing"

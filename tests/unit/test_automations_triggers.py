@@ -21,6 +21,7 @@ from penstock.core.automations import as_data, checked, declared, of_data
 from penstock.core.errors import BadAutomation
 from penstock.core.triggers import (
     OWN,
+    Firing,
     Met,
     begins,
     deadline_of,
@@ -338,6 +339,39 @@ def test_what_has_to_come_after_something() -> None:
     assert [firing.position for firing in late.firings] == [2]
     assert late.state is None
     assert deadline_of(trigger, opened) == 11 * S
+
+
+def test_what_follows_something() -> None:
+    trigger = Trigger(event="x", after="y")
+    assert step(trigger, None, Met(1, 0, False, True)) == (None, [])
+    armed = step(trigger, None, Met(2, 1 * S, True, False)).state
+    assert armed == {"position": 2, "followed": 1 * S}
+    assert step(trigger, armed, Met(3, 5 * S, True, False)).state == armed, "the first one counts"
+    fires = step(trigger, armed, Met(4, 6 * S, False, True))
+    assert fires == (None, [Firing(4, 1 * S, 6 * S, 1)])
+    assert not is_over(trigger, armed or {}, 10**18)
+    both = step(trigger, armed, Met(5, 7 * S, True, True))
+    assert both == ({"position": 5, "followed": 7 * S}, [Firing(5, 1 * S, 7 * S, 1)])
+
+
+def test_what_follows_something_rests_when_it_has_fired() -> None:
+    trigger = Trigger(event="x", after="y", cool_down_seconds=10)
+    armed = step(trigger, None, Met(1, 0, True, False)).state
+    fires = step(trigger, armed, Met(2, 1 * S, False, True))
+    assert fires == ({"position": 2, "cool": 11 * S}, [Firing(2, 0, 1 * S, 1)])
+    again = step(trigger, fires.state, Met(3, 2 * S, True, False)).state
+    assert again == {"position": 3, "followed": 2 * S, "cool": 11 * S}
+    rests = step(trigger, again, Met(4, 3 * S, False, True))
+    assert rests == ({"position": 4, "cool": 11 * S}, []), "what happens meanwhile does not count"
+    later = step(trigger, rests.state, Met(5, 12 * S, True, False)).state
+    assert later == {"position": 5, "followed": 12 * S}
+    assert len(step(trigger, later, Met(6, 13 * S, False, True)).firings) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"count": 2}, {"within_seconds": 5, "count": 2}], ids=str)
+def test_what_follows_something_counts_nothing(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadAutomation, match=r"trigger\.after: it cannot be had together with count"):
+        checked(Automation(name="a", trigger=Trigger(event="x", after="y", **wrong), actions=(Notify("x"),)))
 
 
 def test_what_is_over_can_be_forgotten() -> None:

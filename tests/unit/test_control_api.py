@@ -181,6 +181,23 @@ def test_a_change_is_meant_for_what_was_got(api: TestClient) -> None:
     problem(api.get("/workflows/nightly"), 404)
 
 
+def test_what_was_got_can_be_put_back(api: TestClient) -> None:
+    got = made(api)
+    assert api.put("/workflows/nightly", json=got).json() == got, "nothing was changed, so there is no other version"
+    changed = api.put("/workflows/nightly", json={**got, "description": "at night"}).json()
+    assert (changed["version"], changed["description"]) == (2, "at night")
+    told = problem(api.put("/workflows/nightly", json={**got, "next_dew": None}), 422)
+    assert [each["field"] for each in told["errors"]] == ["next_dew"]
+
+
+def test_a_change_that_does_not_say_active_leaves_it_as_it_is(api: TestClient) -> None:
+    made(api)
+    api.post("/workflows/nightly/disable")
+    assert api.put("/workflows/nightly", json={**NIGHTLY, "description": "rests"}).json()["active"] is False
+    assert api.put("/workflows/nightly", json={**NIGHTLY, "active": True}).json()["active"] is True
+    assert api.put("/workflows/nightly", json={**NIGHTLY, "description": "goes on"}).json()["active"] is True
+
+
 def test_versions_and_rollback(api: TestClient) -> None:
     made(api)
     api.put("/workflows/nightly", json={**NIGHTLY, "schedule": None})

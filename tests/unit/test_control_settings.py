@@ -27,9 +27,10 @@ def test_given_over_environment_over_project(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("HOST", "0.0.0.0", "nobody has to sign in yet"),
-        ("HOST", "::", "nobody has to sign in yet"),
-        ("HOST", "example.com", "nobody has to sign in yet"),
+        ("HOST", "0.0.0.0", "nobody has to sign in"),
+        ("HOST", "::", "nobody has to sign in"),
+        ("HOST", "example.com", "nobody has to sign in"),
+        ("AUTH", "maybe", "none or required"),
         ("PORT", "65536", "not between"),
         ("PORT", "x", "wrong"),
         ("MAX_BODY_BYTES", "0", "greater than 0"),
@@ -45,6 +46,13 @@ def test_what_cannot_be(tmp_path: Path, variable: str, value: str, told: str) ->
 def test_addresses_of_this_machine(tmp_path: Path) -> None:
     for host in ("127.0.0.1", "127.0.0.7", "::1", "localhost"):
         assert load_server_settings({"PENSTOCK_SERVER_HOST": host}, tmp_path).host == host
+
+
+def test_elsewhere_where_everybody_signs_in(tmp_path: Path) -> None:
+    environ = {"PENSTOCK_SERVER_AUTH": "required", "PENSTOCK_SERVER_KNOWN_HOSTS": "a.example, b.example"}
+    for host in ("0.0.0.0", "::", "ops.example"):
+        found = load_server_settings({**environ, "PENSTOCK_SERVER_HOST": host}, tmp_path)
+        assert (found.host, found.known_hosts) == (host, ("a.example", "b.example"))
 
 
 def test_an_unknown_setting(tmp_path: Path) -> None:

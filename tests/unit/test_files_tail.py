@@ -10,12 +10,13 @@ import random
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from penstock.connectors.files import Tail
+from penstock.connectors.files import Tail, rotation
 from penstock.core.errors import ConfigurationError, SourceChanged
 from penstock.core.ports.data import Position
 from penstock.data.ingest import ingest
@@ -115,6 +116,59 @@ def test_a_log_that_is_copied_and_cut(log: Writer) -> None:
     log.copy_and_cut()
     log.add("e\n")
     assert log.lines() == ["e"]
+
+
+class Between:
+    """Lets something happen just before the reader looks at the file system for the so-many-th time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = 0
+        self.deed: Callable[[], None] = lambda: None
+        for name in ("fstat", "listdir", "pread", "stat"):
+            monkeypatch.setattr(os, name, self._first(getattr(os, name)))
+        monkeypatch.setattr(rotation, "open", self._first(open), raising=False)
+
+    def _first(self, look: Any) -> Any:
+        def looking(*args: Any, **options: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                self.deed()
+            return look(*args, **options)
+
+        return looking
+
+
+@pytest.mark.parametrize("then", ["line 1\n", "line 1\nmore 1\n", "line 1, which is longer\nthan all before\n", ""])
+@pytest.mark.parametrize("how", ["rename", "copy_and_cut"])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("partial", ["", "mo"])
+def test_a_rotation_between_any_two_looks_of_the_reader(
+    how: str, then: str, times: int, partial: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between = Between(monkeypatch)
+    for at in itertools.count(1):
+        (folder := tmp_path / str(at)).mkdir()
+        log = Writer(folder)
+        log.add("line 0\n" + partial)
+        assert log.lines() == ["line 0"]
+
+        def rotate(log: Writer = log) -> None:
+            between.left = 0
+            log.add("more 0\n".removeprefix(partial))
+            getattr(log, how)()
+            for number in range(1, times):
+                log.add(f"between {number}\n")
+                getattr(log, how)()
+            log.add(then)
+
+        between.left, between.deed = at, rotate
+        got = log.lines()
+        happened, between.left = between.left <= 0, 0
+        got += log.lines()
+        if not happened:
+            break
+        assert got == ["more 0", *(f"between {number}" for number in range(1, times)), *then.splitlines()], at
+    assert at > 10
 
 
 def test_what_is_gone_is_told(log: Writer) -> None:

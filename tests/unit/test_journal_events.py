@@ -9,7 +9,8 @@ import json
 import msgspec
 import pytest
 
-from penstock.core import datasets, events, plans, sealed, verdicts, webhooks
+from penstock.core import audit, datasets, events, plans, sealed, uploads, verdicts, webhooks, workflow_events
+from penstock.core.audit import AUDIT
 from penstock.core.datasets import DATASETS
 from penstock.core.events import (
     EVENTS,
@@ -25,6 +26,7 @@ from penstock.core.events import (
 )
 from penstock.core.plans import PLANS
 from penstock.core.sealed import CONNECTIONS
+from penstock.core.uploads import UPLOADS
 from penstock.core.verdicts import VERDICTS
 from penstock.core.webhooks import WEBHOOKS
 from penstock.testing.journal_events import every_event
@@ -37,6 +39,7 @@ STORED = {
     ("RunRetrying", 1),
     ("RunReleased", 1),
     ("RunCancelRequested", 1),
+    ("RunPauseRequested", 1),
     ("RunCompleted", 1),
     ("RunFailed", 1),
     ("RunCrashed", 1),
@@ -59,6 +62,8 @@ STORED = {
     ("DeploymentResumed", 1),
     ("DeploymentDeleted", 1),
     ("ScheduleMoved", 1),
+    ("SilenceEnded", 1),
+    ("SilenceStarted", 1),
     ("PoolDeclared", 1),
     ("QueueDeclared", 1),
     ("PoolDeleted", 1),
@@ -90,11 +95,14 @@ STORED = {
     ("CheckPassed", 1),
     ("CheckFailed", 1),
     ("QueueDeleted", 1),
+    ("Audited", 1),
+    ("FileDeleted", 1),
+    ("FileUploaded", 1),
     ("WebhookDeclared", 1),
     ("WebhookDeleted", 1),
     ("WebhookReceived", 1),
 }
-LATE = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS, *WEBHOOKS)
+LATE = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS, *WEBHOOKS, *UPLOADS, *AUDIT)
 
 
 def test_the_stored_names_are_these() -> None:
@@ -103,7 +111,8 @@ def test_the_stored_names_are_these() -> None:
 
 
 def test_stored_names_and_versions_are_literals_beside_their_class() -> None:
-    trees = [ast.parse(inspect.getsource(module)) for module in (datasets, events, plans, sealed, verdicts, webhooks)]
+    modules = (audit, datasets, events, plans, sealed, uploads, verdicts, webhooks, workflow_events)
+    trees = [ast.parse(inspect.getsource(module)) for module in modules]
     classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     for kind in (*EVENTS.values(), *LATE):
         literals = {

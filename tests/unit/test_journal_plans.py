@@ -7,7 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.unit.listings import RARE_ONES, RUNS, every_listing, questions_of_retention, statements_of
+from tests.unit.listings import (
+    RARE_ONES,
+    RUNS,
+    every_listing,
+    questions_at_a_glance,
+    questions_of_retention,
+    statements_of,
+)
 
 from penstock.core.events import Append
 from penstock.core.model import Claim, RunFilter
@@ -130,3 +137,10 @@ def test_retention_costs_the_same_however_many_runs_there_are(tmp_path: Path) ->
         assert steps[1] < 1.5 * steps[0] + 20, f"question {number}: {steps} for five times as many runs"
     few.close()
     many.close()
+
+
+def test_a_glance_looks_at_few_of_the_runs_and_events(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, ask in enumerate(questions_at_a_glance(journal)):
+        for sql, values in statements_of(journal, ask, monkeypatch):
+            assert _scans(journal, sql, tuple(values)) == [], f"question {number}: {sql}"
+        assert _steps(journal, ask) < 1_000, f"question {number}"

@@ -159,7 +159,8 @@ def test_a_long_line_that_is_not_at_its_end(tmp_path: Path, journal: Journal) ->
 
 def test_several_files_that_may_come_later(tmp_path: Path, journal: Journal) -> None:
     paths = [tmp_path / "a.log", tmp_path / "b.log"]
-    assert LogAnalyzer().follow(paths, once=True, journal=journal).__next__().report.lines == 0
+    with pytest.raises(BadData, match="There is none of these files"):
+        next(LogAnalyzer().follow(paths, once=True, journal=journal))
     paths[1].write_bytes(line(0))
     *_, last = LogAnalyzer().follow(paths, once=True, journal=journal)
     assert last.lines == 1
@@ -246,3 +247,16 @@ def test_templates_are_the_same_after_a_restart(
             file.write("\n".join(lines[start : start + 37]) + "\n")
         report = look(journal, path)
     assert told(report) == told(whole)
+
+
+def test_one_look_wants_files_that_are_there_or_were(tmp_path: Path, journal: Journal) -> None:
+    path, other = tmp_path / "a.log", tmp_path / "b.log"
+    with pytest.raises(BadData, match=r"There is no file .*a\.log"):
+        look(journal, path)
+    path.write_bytes(b"".join(map(line, range(3))))
+    lines = look(journal, path).lines
+    path.rename(other)
+    assert look(journal, path).lines == lines, "it is away for a moment, while it is rotated"
+    with pytest.raises(BadData, match="There is no file"):
+        look(journal, path, restart=True)
+    assert look(journal, path).lines == lines, "what was counted is not forgotten for a mistake"

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import BadData, SourceUnavailable
-from penstock.processing.logs import LogAnalyzer, over_dask
+from penstock.processing.logs import LogAnalyzer, stretches
 from penstock.processing.logs.blocks import LONGEST, PAD, Buffers, blocks_of
 
 LINES = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")), max_size=30)
 
 
 def text_of(path: Path, start: int, end: int, size: int) -> bytes:
-    file = over_dask.Stretch(str(path), start, end)
+    file = stretches.Stretch(str(path), start, end)
     found = b""
     try:
         for block in blocks_of(file, size, Buffers(), LONGEST):
@@ -57,21 +57,21 @@ def test_a_long_line_over_several_stretches(tmp_path: Path) -> None:
 def test_places_fall_between_chunks_and_packed_files_are_one(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"line\n" * 2000)
-    assert over_dask._places_of(str(path), 10_000, 1000, 2) == [(n, n + 2000) for n in range(0, 10_000, 2000)]
-    assert over_dask._places_of(str(path), 10_000, 10, 1)[0] == (0, 80)
-    assert over_dask._places_of(str(path), 10_000, 1 << 20, 8) == [(0, 10_000)]
+    assert stretches.places_of(str(path), 10_000, 1000, 2) == [(n, n + 2000) for n in range(0, 10_000, 2000)]
+    assert stretches.places_of(str(path), 10_000, 10, 1)[0] == (0, 80)
+    assert stretches.places_of(str(path), 10_000, 1 << 20, 8) == [(0, 10_000)]
     packed = tmp_path / "a.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    assert over_dask._places_of(str(packed), packed.stat().st_size, 10, 2) == [(0, packed.stat().st_size)]
+    assert stretches.places_of(str(packed), packed.stat().st_size, 10, 2) == [(0, packed.stat().st_size)]
 
 
 def test_what_a_worker_cannot_read(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable, match=r"A worker cannot read .*gone\.log: No such file") as raised:
-        over_dask._opened(str(tmp_path / "gone.log"), 10, 0, 10)
+        stretches.opened(str(tmp_path / "gone.log"), 10, 0, 10)
     assert "a folder that all machines share" in str(raised.value.hint)
     (tmp_path / "short.log").write_bytes(b"x\n")
-    with pytest.raises(SourceUnavailable, match=r"another file"):
-        over_dask._opened(str(tmp_path / "short.log"), 10, 0, 10)
+    with pytest.raises(SourceUnavailable, match=r"Another file"):
+        stretches.opened(str(tmp_path / "short.log"), 10, 0, 10)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,26 @@ def test_what_a_worker_cannot_read(tmp_path: Path) -> None:
 def test_engines_that_cannot_be(engine: str, scheduler: str | None, told: str) -> None:
     with pytest.raises(BadData, match=told):
         LogAnalyzer(engine=engine, scheduler=scheduler)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("chunk", [64, 1 << 20])
+def test_utf16_is_read_as_utf8(tmp_path: Path, encoding: str, chunk: int) -> None:
+    lines = [f"2026-01-05T10:00:{second:02} ERROR shop: café 💶 {second} sold" for second in range(60)]
+    plain, wide = tmp_path / "plain.log", tmp_path / "wide.log"
+    plain.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    wide.write_bytes(f"\ufeff{plain.read_text(encoding='utf-8')}".encode(encoding))
+    told = [LogAnalyzer(chunk).analyze(path) for path in (plain, wide)]
+    assert [(each.lines, each.parsed, each.levels) for each in told] == [(60, 60, {"ERROR": 60})] * 2
+    assert told[0].messages == told[1].messages
+    assert told[1].bytes_read == wide.stat().st_size
+    wide.write_bytes(wide.read_bytes()[:-3] + b"\xd8")
+    assert LogAnalyzer(chunk).analyze(wide).lines == 60, "what is no character does not end the reading"
+
+
+def test_a_file_of_utf16_is_one_stretch(tmp_path: Path) -> None:
+    path = tmp_path / "wide.log"
+    path.write_bytes(("\ufeff" + "x\n" * 500).encode("utf-16-le"))
+    assert stretches.places_of(str(path), 2002, 64, 2) == [(0, 2002)]
+    path.write_bytes(b"\xff\xfe\0\0" + b"x\0\0\0\n\0\0\0" * 500)
+    assert len(stretches.places_of(str(path), 4004, 64, 2)) > 1, "UTF-32 is something else"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,87 @@ def test_many_threads_lose_no_count(registry: Registry) -> None:
     for thread in threads:
         thread.join()
     assert counter.value() == 8_000
+
+
+def test_generators_are_measured_to_their_end() -> None:
+    registry = Registry()
+
+    @performance_monitor("numbers", registry=registry)
+    def numbers(last: int) -> Generator[int, str, str]:
+        said = []
+        for number in range(last):
+            said.append((yield number))
+        return "".join(said)
+
+    @performance_monitor("words", registry=registry)
+    async def words() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    def reads() -> Generator[int, str, None]:
+        assert (yield from numbers(2)) == "xy"
+
+    async def collected() -> list[str]:
+        return [word async for word in words()]
+
+    counted = registry.histogram("penstock_block_seconds", "", ["name"])
+    reading = reads()
+    assert (next(reading), reading.send("x")) == (0, 1)
+    assert not [line for line in counted.lines() if 'name="numbers"' in line], "it has not ended"
+    with pytest.raises(StopIteration):
+        reading.send("y")
+    assert 'penstock_block_seconds_count{name="numbers"} 1' in list(counted.lines())
+    assert asyncio.run(collected()) == ["a", "b"]
+    assert 'penstock_block_seconds_count{name="words"} 1' in list(counted.lines())
+    left = numbers(5)
+    next(left)
+    left.close()
+    assert registry.counter("penstock_block_failures_total", "", ["name"]).value(name="numbers") == 0
+
+
+def test_one_monitor_in_two_threads_and_two_tasks() -> None:
+    monitor = performance_monitor("both", registry=Registry())
+    inside, first_ended = threading.Barrier(2), threading.Event()
+    found: dict[str, Measured] = {}
+
+    def block(name: str) -> None:
+        with monitor as found[name]:
+            inside.wait(30)
+            found[name].rows = len(name)
+            assert name == "first" or first_ended.wait(30)
+        if name == "first":
+            first_ended.set()
+
+    threads = [threading.Thread(target=block, args=(name,)) for name in ("first", "the second")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (found["first"].rows, found["the second"].rows) == (5, 10)
+    assert all(each.seconds for each in found.values()), "each was ended, and none twice"
+
+    async def task(rows: int, before: asyncio.Event, after: asyncio.Event) -> Measured:
+        async with monitor as measured:
+            after.set()
+            await before.wait()
+            measured.rows = rows
+        return measured
+
+    async def both() -> tuple[Measured, Measured]:
+        one, two = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(task(1, two, one), task(2, one, two))
+
+    ended = asyncio.run(both())
+    assert [each.rows for each in ended] == [1, 2]
+    assert all(each.seconds for each in ended)
+
+
+def test_rows_that_cannot_be_are_refused_where_they_are_said() -> None:
+    with pytest.raises(ConfigurationError, match="whole number from 0 on"):
+        performance_monitor("work", rows=-1)
+    with (
+        performance_monitor("work", registry=Registry()) as measured,
+        pytest.raises(ConfigurationError, match="not -1"),
+    ):
+        measured.rows = -1
+    assert measured.rows is None

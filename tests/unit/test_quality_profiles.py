@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr  # type: ignore[import-untyped]
 
 from penstock.core.errors import BadData
 from penstock.quality.profiles import Profile, profile, reading
@@ -118,6 +119,33 @@ def test_correlations_are_those_of_numpy(pairs: list[tuple[int | None, int | Non
             assert value == pytest.approx(np.corrcoef(np.array(both).T)[0, 1], abs=1e-9)
         else:
             assert value is None or not both or abs(value) <= 1
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(SMALL, SMALL), max_size=40), st.integers(0, 40))
+def test_correlations_by_rank_are_those_of_scipy(pairs: list[tuple[int | None, int | None]], cut: int) -> None:
+    frame = pl.DataFrame(pairs, schema={"a": pl.Int64, "b": pl.Int64}, orient="row")
+    both = [(a, b) for a, b in pairs if a is not None and b is not None]
+    varied = len({a for a, _ in both}) > 1 and len({b for _, b in both}) > 1
+    for found in (profile(frame), profile(frame[:cut]).merge(profile(frame[cut:]))):
+        told = [pair.spearman for pair in found.correlations.pairs()]
+        again = [pair.spearman for pair in Profile.from_json(found.to_json()).correlations.pairs()]
+        assert told == again
+        if varied:
+            assert told == [pytest.approx(spearmanr(*zip(*both, strict=True)).statistic, abs=1e-9)]
+        else:
+            assert told in ([], [None])
+
+
+def test_what_grows_together_on_a_curve_is_seen_by_rank_in_a_large_table() -> None:
+    values = np.random.default_rng(5).normal(size=50_000)
+    found = profile({"a": values, "b": np.exp(values * 4), "c": np.random.default_rng(6).normal(size=50_000)})
+    curve, *others = found.correlations.pairs()
+    assert (curve.left, curve.right) == ("a", "b")
+    assert curve.spearman == pytest.approx(1)
+    assert abs(curve.pearson or 0) < 0.5
+    assert all(abs(pair.spearman or 0) < 0.1 for pair in others)
+    assert len(found.correlations.sample.drawn) == 4_096
 
 
 def test_a_correlation_of_large_numbers_that_are_close_together() -> None:

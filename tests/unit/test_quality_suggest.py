@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -142,3 +143,54 @@ def test_not_finite() -> None:
 def test_moments_with_a_zone() -> None:
     moments = pl.Series([datetime(2026, 3, day, 12) for day in range(1, 29)]).dt.replace_time_zone("Europe/Berlin")
     assert told(pl.DataFrame({"at": moments}))["between(at, min=2026-02-28)"].startswith("the first is 2026-03-01")
+
+
+def test_a_column_that_is_there_twice_has_no_rules_under_a_name_of_our_own(tmp_path: Path) -> None:
+    path = tmp_path / "twice.csv"
+    path.write_text("a,a,b\n" + "".join(f"{row},{row * 2},x\n" for row in range(30)))
+    for source in (str(path), profile(str(path))):
+        found = suggest(source)
+        assert {name for rule in found.rules for name in rule.columns} == {"a", "b"}
+        assert "a_duplicated_0" not in found.to_yaml()
+
+
+def test_one_row_is_one_row() -> None:
+    text = suggest(pl.DataFrame({"a": [1]})).to_yaml()
+    assert "# there is one row\n" in text
+    assert "# the row has a value\n" in text
+    assert "1 rows" not in text
+
+
+def _lines(rows: int) -> pl.DataFrame:
+    """Lines of orders: an order and a line tell one from another, and nothing else does."""
+    number = pl.int_range(rows, eager=True)
+    return pl.DataFrame(
+        {
+            "shop": number * 0,
+            "order": number // 4,
+            "line": number % 4,
+            "price": number % 7 + 0.5,
+            "article": (number % 11).cast(pl.String),
+            "note": pl.Series([None, *["x"] * (rows - 1)]),
+        }
+    )
+
+
+def test_a_pair_of_columns_that_tells_rows_apart() -> None:
+    found = [each for each in suggest(_lines(400)).suggestions if each.rule.kind.startswith("unique")]
+    assert [(each.rule.kind, each.rule.columns) for each in found] == [
+        ("unique_together", ("order", "line")),
+        ("unique_together", ("order", "article")),
+    ]
+    assert found[0].reason == "no two rows have the same order and line, and no column alone tells them apart"
+
+
+def test_a_pair_that_tells_only_the_first_rows_apart_is_none() -> None:
+    frame = pl.concat([_lines(60_000), _lines(60_000).tail(1)])
+    assert not [each for each in suggest(frame).suggestions if each.rule.kind.startswith("unique")]
+
+
+def test_where_a_column_tells_rows_apart_no_pair_is_looked_for() -> None:
+    frame = _lines(400).with_row_index("id")
+    found = [each.rule.columns for each in suggest(frame).suggestions if each.rule.kind.startswith("unique")]
+    assert found == [("id",)]

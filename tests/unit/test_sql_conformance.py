@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,11 +27,13 @@ class InFile(SourceConformance):
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
 
+    @abstractmethod
     def insert(self, sql: str, records: Sequence[dict[str, Any]]) -> None:
-        raise NotImplementedError
+        """Execute this for each record; once where there are none."""
 
+    @abstractmethod
     def source(self) -> Source:
-        raise NotImplementedError
+        """The source over the file."""
 
     def make_source(self, records: Sequence[dict[str, Any]]) -> Source:
         self.insert(CREATE, [])

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -20,8 +21,8 @@ from penstock.core.ports.data import Batch, Counts, Part
 from penstock.data import Dataset, ingest
 from penstock.journal.memory import MemoryJournal
 from penstock.quality import BadRules, Checks, DataValidationError, check
-from penstock.quality.steps.quarantine import Quarantine
-from penstock.quality.steps.retrying import records_of, retry
+from penstock.quality.steps.quarantine import Quarantine, this_writing
+from penstock.quality.steps.retrying import PIPE, records_of, retry
 from penstock.testing import MemorySource
 
 ROWS: list[dict[str, Any]] = [
@@ -239,6 +240,34 @@ def test_rows_that_come_back_when_a_step_is_executed_again_do_not_land_twice(jou
     assert retry("orders", orders, FIXED) == (Counts(), 0, ())
     assert ids(orders) == [2]
     assert Quarantine().waiting("orders") == []
+
+
+def test_what_a_target_remembers_of_rows_is_short(journal: Journal) -> None:
+    orders = Dataset("orders", "lake:raw/orders")
+    rows = [{"id": number, "amount": -1.0 if number != 50 else -99.0, "day": None} for number in range(100)]
+    check(rows, [AMOUNT], on_failure="quarantine", dataset=orders)
+    landed = retry("orders", orders, [{**AMOUNT, "min": -1}])
+    assert (landed.counts.landed, landed.waiting) == (99, 1)
+    with orders.open(PIPE) as landing:
+        assert [*(landing.position or {})["files"].values()] == [[[0, 49], [51, 99]]]
+    assert retry("orders", orders, [{**AMOUNT, "min": -99}]).counts.landed == 1
+    with orders.open(PIPE) as landing:
+        assert [*(landing.position or {})["files"].values()] == [[[0, 99]]]
+    assert ids(orders) == list(range(100))
+
+
+def test_rows_that_a_check_puts_there_anew_meanwhile_stay(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step is executed again while its rows are taken out: the file is another one by then."""
+    orders = Dataset("orders", "lake:raw/orders")
+    check(ROWS, [AMOUNT], on_failure="quarantine", dataset=orders)
+    store = Quarantine()
+    (filed,) = store.waiting("orders")
+    rows = store.rows(filed)
+    later = rows.with_columns(pl.lit("later").alias("note"), pl.col("_at") + pl.duration(seconds=1))
+    monkeypatch.setattr(Quarantine, "_path", lambda *_: Path(filed.path))
+    store.keep(later, this_writing(), "orders", "")
+    store.leave(filed, rows.clear())
+    assert [store.rows(each)["note"].to_list() for each in store.waiting("orders")] == [["later"] * rows.height]
 
 
 def test_a_rule_that_cannot_be_checked_keeps_all_rows(journal: Journal) -> None:

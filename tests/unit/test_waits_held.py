@@ -366,7 +366,7 @@ def test_a_request_to_stop_is_not_lost_when_the_answer_comes_first(app: Penstock
     with meanwhile(app, slow) as ended:
         run = paused(app)
         from penstock.core.decisions import RequestCancel
-        from penstock.engine.recovery import append_command
+        from penstock.engine.commands import append_command
 
         reply(app.journal, run.id)
         append_command(app.journal, run.id, RequestCancel(now_us(), "enough"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from penstock.core.errors import ConfigurationError, PipeTakenOver, SchemaRefused, SinkUnavailable
 from penstock.core.ports.data import Batch, Counts, Part
 from penstock.stores.warehouse import Warehouse
+from penstock.stores.warehouse.duck_file import DuckFile, _Spare
 
 HOLD = """
 import sys, time, duckdb
@@ -174,3 +176,19 @@ def test_names_that_are_the_same_to_duckdb(tmp_path: Path) -> None:
             landing.land(Batch((Part(pa.table({"id": [1], "ID": [2]})),), {}))
         landing.land(Batch((Part(pa.table({"É": [1], "é": [2], "id": [3]})),), {}))
         landing.land(Batch((Part(pa.table({"ID": [4]})),), {}))
+
+
+def test_a_child_does_not_close_a_connection_of_its_parent(tmp_path: Path) -> None:
+    """One that a thread of the parent left open just before the fork, when all had been let go of."""
+    closed = []
+
+    class Connection:
+        def __del__(self) -> None:
+            closed.append(self)
+
+    file = DuckFile(tmp_path / "shop.duckdb")
+    file._spare = _Spare(Connection(), False, (0, 0), 0.0)
+    file.in_child()
+    gc.collect()
+    assert file._spare is None
+    assert not closed

@@ -146,7 +146,7 @@ def test_several_signatures_in_one_header() -> None:
     with pytest.raises(Refused, match=r"There are 2\d signatures"):
         verify(Signature("standard"), [secret], request(headers, b"{}"))
     with pytest.raises(Refused) as refusal:
-        verify(Signature("standard"), ["no base64!"], request(signed("standard", secret, b"{}"), b"{}"))
+        verify(Signature("standard"), ["whsec_no base64!"], request(signed("standard", secret, b"{}"), b"{}"))
     assert refusal.value.reason == "secrets"
 
 

@@ -17,7 +17,7 @@ from penstock.app import Penstock, load_settings
 from penstock.core.deployments import Deployment
 from penstock.core.errors import BadWorkflow, DeploymentError, ParameterError, WorkflowConflict, WorkflowNotFound
 from penstock.core.model import Run, RunFilter
-from penstock.core.workflows import WorkflowSpec, read
+from penstock.core.workflows import WorkflowFilter, WorkflowSpec, read
 from penstock.engine.recovery import fork
 from penstock.engine.workflows import callables_of
 from penstock.orchestrator import deployments
@@ -337,9 +337,18 @@ def test_enabled_and_not(workflows: Workflows) -> None:
     deployments.pause(workflows.journal, "nightly")
     same = workflows.update("nightly", spec(task("b", "extract"), schedule="@hourly"))
     assert same.active
-    deployments.delete(workflows.journal, "nightly")
-    assert not workflows.get("nightly").active
+    workflows.enable("nightly", False)
     assert workflows.trigger("nightly", {}).flow == "nightly"
+
+
+def test_the_deployment_of_a_workflow_goes_with_the_workflow(workflows: Workflows) -> None:
+    workflows.create(spec(task("a", "extract"), schedule="@hourly"))
+    with pytest.raises(WorkflowConflict, match="is that of a workflow") as refused:
+        deployments.delete(workflows.journal, "nightly")
+    assert "penstock workflows delete nightly" in (refused.value.hint or "")
+    assert workflows.get("nightly").active
+    workflows.delete("nightly")
+    assert workflows.journal.deployments("nightly") == []
 
 
 def test_what_a_deployment_is_triggered_with_must_be_known_too(app: Penstock, workflows: Workflows) -> None:
@@ -360,6 +369,26 @@ def test_a_name_that_a_deployment_has(workflows: Workflows, app: Penstock) -> No
     deployments.declare(app.journal, Deployment(name="two", flow="other", entrypoint="file.py:other"))
     with pytest.raises(WorkflowConflict, match="There is a deployment 'two' already"):
         workflows.create(spec(task("a", "extract"), name="two"))
+
+
+def test_a_deployment_that_is_made_meanwhile_is_not_taken_over(
+    app: Penstock, workflows: Workflows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = app.journal.deployments
+    declared: list[str] = []
+
+    def slow_look(*args: Any) -> Any:
+        found = looked(*args)
+        if not declared:
+            declared.append("nightly")
+            deployments.declare(app.journal, Deployment(name="nightly", flow="other", entrypoint="other.py:other"))
+        return found
+
+    monkeypatch.setattr(app.journal, "deployments", slow_look)
+    with pytest.raises(WorkflowConflict, match="There is a deployment 'nightly' already"):
+        workflows.create(spec(task("a", "who")))
+    assert [each.flow for each in looked("nightly")] == ["other"]
+    assert not app.journal.workflows(WorkflowFilter(name="nightly"))
 
 
 def test_a_function_that_is_gone_fails_the_run(app: Penstock, workflows: Workflows, project: Path) -> None:

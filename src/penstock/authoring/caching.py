@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
@@ -17,7 +18,7 @@ KeyFunction = Callable[[Any, dict[str, Any]], str | None]
 
 
 @dataclass
-class CachePolicy:
+class CachePolicy(ABC):
     """Makes keys. Extend it and define `compute_key` for a policy of your own; its keys are used as they are.
 
     Attributes:
@@ -59,6 +60,7 @@ class CachePolicy:
             made.isolation_level = isolation_level
         return made
 
+    @abstractmethod
     def compute_key(
         self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
@@ -70,7 +72,6 @@ class CachePolicy:
             flow_parameters: of the flow around it.
             kwargs: more that is known, some day.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines no compute_key")
 
     def __sub__(self, other: str) -> CachePolicy:
         _check_name(other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,13 +10,14 @@ import typer
 
 from penstock.authoring.checking import described, mistakes_in, resolved
 from penstock.cli.console import clean, colour, fitting, glyph, write_json, write_parts
+from penstock.cli.desk import at_desk, me
 from penstock.cli.help import JSON, Command, examples
-from penstock.cli.session import complete_run, named_run, reading, short
+from penstock.cli.session import complete_run, named_run, short
 from penstock.core.errors import AnswerRefused, ConfigurationError, NotWaiting
 from penstock.core.events import Waiting, now_us
 from penstock.core.model import Run
 from penstock.core.ports import Journal
-from penstock.engine.waiting.replies import asked_of, question, reply
+from penstock.engine.waiting.replies import let_go_on, reply
 from penstock.orchestrator.records import run_record
 
 _WORDS = {"yes": True, "y": True, "on": True, "no": False, "n": False, "off": False}
@@ -69,12 +69,12 @@ def answer(
 
     An answer that does not fit is refused, with every mistake, and the run goes on waiting.
     """
-    with reading() as penstock:
-        found = named_run(penstock.journal, run)
-        waiting = question(asked_of(penstock.journal, found), step)
+    with at_desk() as desk:
+        found = named_run(desk.journal, run)
+        waiting = desk.question(found, step)
         given = _given(waiting, value, field or [], short(found.id))
         try:
-            after = reply(penstock.journal, found.id, given, by=by or _me(), step=step)
+            after = desk.reply(found.id, given, by=by, step=step)
         except AnswerRefused as refusal:
             refusal.hint = _way(waiting, short(found.id))
             raise
@@ -104,9 +104,9 @@ def reject(
 
 
 def _decide(approved: bool, run: str, note: str | None, by: str | None, step: str | None, json: bool) -> None:
-    with reading() as penstock:
-        found = named_run(penstock.journal, run)
-        waiting = question(asked_of(penstock.journal, found), step)
+    with at_desk() as desk:
+        found = named_run(desk.journal, run)
+        waiting = desk.question(found, step)
         if waiting.kind != "approval":
             raise NotWaiting(
                 f"{waiting.key} of run {found.name} is not to be approved or rejected.",
@@ -114,28 +114,24 @@ def _decide(approved: bool, run: str, note: str | None, by: str | None, step: st
             )
         told = {"approved": approved, "note": note}
         _tell(
-            reply(penstock.journal, found.id, told, by=by or _me(), step=step),
+            desk.reply(found.id, told, by=by, step=step),
             "approved" if approved else "rejected",
             json,
         )
 
 
-def unpaused(journal: Journal, run: Run) -> bool:
+def unpaused(journal: Journal, run: Run, json: bool) -> bool:
     """For `runs resume`: a run that only pauses is answered by that. True if others execute it then."""
-    if run.waiting is None or run.waiting.kind != "pause":
-        return False
     lost = run.lost(now_us())
-    after = reply(journal, run.id, by=_me())
+    if run.pause_requested:
+        after = let_go_on(journal, run.id, by=me()) or run
+    elif run.waiting is not None and run.waiting.kind == "pause":
+        after = reply(journal, run.id, by=me())
+    else:
+        return False
     if not lost:
-        _tell(after, "goes on", False)
+        _tell(after, "goes on", json)
     return not lost
-
-
-def _me() -> str | None:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container without users
-        return None
 
 
 def _tell(run: Run, what: str, json: bool) -> None:

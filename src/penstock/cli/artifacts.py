@@ -29,6 +29,7 @@ from penstock.core.errors import ArtifactNotFound, PenstockError
 from penstock.core.events import now_us
 from penstock.core.model import Artifact, Run
 from penstock.core.ports import Journal
+from penstock.engine.artifacts.tables import titles_and_rows
 from penstock.orchestrator.records import artifact_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
@@ -190,7 +191,7 @@ def _write_content(kind: str, content: Any) -> None:
     if kind in ("markdown", "link") and isinstance(content, str):
         _write_markdown("\n".join(clean_lines(content)))
     elif kind == "table" and isinstance(content, (list, dict)):
-        _write_rows(*_rows(content))
+        _write_rows(*titles_and_rows(content))
     elif kind == "progress" and isinstance(content, (int, float)):
         done = round(_BAR * min(max(content, 0), 100) / 100)
         bar = text((fitting("━" * done), "green"), (fitting("─" * (_BAR - done)), _DIM), f"  {content:g} %")
@@ -211,19 +212,6 @@ def _write_markdown(content: str) -> None:
     plain = MarkdownIt("commonmark", {"html": False})  # rich leaves HTML out; here it is text like any other
     shown.parsed = plain.enable(["strikethrough", "table"]).parse(content)
     console().print(shown)
-
-
-def _rows(content: Any) -> tuple[list[str], list[list[Any]]]:
-    """Titles and rows of a table in any of its shapes."""
-    if isinstance(content, dict):
-        longest = max((len(column) for column in content.values()), default=0)
-        columns = [[*column, *[None] * (longest - len(column))] for column in content.values()]
-        return list(content), [list(row) for row in zip(*columns, strict=True)]
-    if content and isinstance(content[0], dict):
-        titles = list(dict.fromkeys(name for row in content for name in row))
-        return titles, [[row.get(title) for title in titles] for row in content]
-    widest = max((len(row) for row in content), default=0)
-    return [""] * widest, [[*row, *[None] * (widest - len(row))] for row in content]
 
 
 def _write_rows(titles: list[str], rows: list[list[Any]]) -> None:

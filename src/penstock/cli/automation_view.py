@@ -8,28 +8,27 @@ from typing import Any
 import msgspec
 
 from penstock.cli.console import Column, clean, counted, fitting, text, write, write_table
-from penstock.cli.units import age, duration, iso, micros, moment
+from penstock.cli.units import age, duration, micros, moment
 from penstock.core.automations import (
     Automation,
     Call,
     CancelRun,
+    ChangeState,
     EmitEvent,
     Notify,
     PauseDeployment,
     ResumeDeployment,
     RunDeployment,
+    RunWorkflow,
     Trigger,
     of_data,
     several,
 )
 from penstock.core.events import now_us
 from penstock.core.model import RememberedGroup, StoredAutomation
-from penstock.core.plans import ActionEnded, ActionTried, AutomationDeclared, AutomationFired, stream_of
-from penstock.core.ports import Journal
 from penstock.orchestrator.rehearsal import Told
 
 _DIM = "bright_black"
-_LOOK_BACK = 2000
 _SIGNS = {
     "fires": ("✓", "green"),
     "counted": ("●", "cyan"),
@@ -38,41 +37,11 @@ _SIGNS = {
 }
 
 
-def automation_record(stored: StoredAutomation) -> dict[str, Any]:
-    """An automation."""
-    return {**stored.spec, "paused": stored.paused, "fired_at": iso(stored.fired_at)}
-
-
-def firings_of(journal: Journal, name: str, limit: int) -> tuple[str | None, list[dict[str, Any]]]:
-    """Why an automation was last paused by itself, and its last firings (newest first) with what became of them."""
-    stream = stream_of("automation", name)
-    reason: str | None = None
-    fired: list[AutomationFired] = []
-    for stored in journal.load(stream, max(0, journal.last_seq(stream) - _LOOK_BACK)):
-        if isinstance(stored.event, AutomationDeclared):
-            reason = stored.event.reason
-        elif isinstance(stored.event, AutomationFired):
-            fired.append(stored.event)
-    return reason, [_firing_record(journal, each) for each in fired[::-1][:limit]]
-
-
-def _firing_record(journal: Journal, fired: AutomationFired) -> dict[str, Any]:
-    actions = []
-    for place, owed in enumerate(fired.actions):
-        state, error, facts, attempts = "waiting", None, {}, 0
-        for stored in journal.load(f"action/{fired.id}/{place}"):
-            event = stored.event
-            if isinstance(event, ActionTried):
-                state, error, attempts = "tried" if event.error else "under way", event.error, event.attempt
-            elif isinstance(event, ActionEnded):
-                state, error, facts = "failed" if event.error else "done", event.error, event.facts
-        actions.append({"type": owed.do["type"], "state": state, "error": error, "attempts": attempts, "facts": facts})
-    return {"id": fired.id, "at": iso(fired.at), "facts": fired.facts, "actions": actions}
-
-
 def trigger_told(trigger: Trigger) -> str:
     """`3 RunFailed within 10 min, per flow`."""
     events = " or ".join(several(trigger.event))
+    if trigger.schedule is not None:
+        return f"{trigger.schedule} ({trigger.timezone})"
     if trigger.missing_seconds is not None:
         told = f"no {events} for {_length(trigger.missing_seconds)}"
         told += f" after {' or '.join(several(trigger.after))}" if trigger.after else ""
@@ -91,6 +60,10 @@ def action_told(action: Any) -> str:
     match action:
         case RunDeployment():
             return f"run {action.deployment}"
+        case RunWorkflow():
+            return f"run {action.workflow}"
+        case ChangeState():
+            return f"end the run as {action.state}"
         case PauseDeployment() | ResumeDeployment():
             verb = "pause" if isinstance(action, PauseDeployment) else "resume"
             return f"{verb} {action.deployment}" + (f" ({action.schedule})" if action.schedule else "")

@@ -12,22 +12,20 @@ import msgspec
 import typer
 
 from penstock.cli.automation_view import (
-    automation_record,
-    firings_of,
     write_automation,
     write_automations,
     write_firings,
     write_told,
 )
 from penstock.cli.console import clean, counted, fitting, text, write, write_json
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.session import executing, reading
-from penstock.core.automations import Automation, of_data
-from penstock.core.errors import ConfigurationError, PenstockError, PlanNotFound
-from penstock.core.model import StoredAutomation
-from penstock.core.ports import Journal
+from penstock.core.automations import Automation
+from penstock.core.errors import ConfigurationError, PenstockError
 from penstock.orchestrator import automations as plans
 from penstock.orchestrator.declaring import project_file
+from penstock.orchestrator.firings import automation_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"
@@ -101,8 +99,8 @@ def _of_project(names: list[str] | tuple[str, ...]) -> dict[str, Automation]:
 )
 def list_automations(json: Annotated[bool, JSON] = False) -> None:
     """List automations: what each waits for, what it does, and when it last fired."""
-    with reading() as penstock:
-        found = penstock.journal.automations()
+    with at_desk() as desk:
+        found = desk.journal.automations()
     if json:
         write_json({"automations": [automation_record(each) for each in found]})
     elif not found:
@@ -124,11 +122,8 @@ def show(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show an automation, what it remembers, and what became of its last firings."""
-    with reading() as penstock:
-        journal = penstock.journal
-        stored = plans.find_automation(journal, name)
-        groups = [each for each in journal.remembered(name) if each.group]
-        reason, firings = firings_of(journal, name, limit)
+    with at_desk() as desk:
+        stored, groups, reason, firings = desk.automations.seen(name, limit)
     if json:
         remembered = [{"group": each.group, **each.state} for each in groups]
         record = {**automation_record(stored), "reason": reason, "remembered": remembered}
@@ -141,23 +136,22 @@ def show(
 @app.command(cls=Command, epilog=examples("penstock automations pause tell-me"))
 def pause(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> None:
     """Let an automation not fire until it is resumed; what it remembers is forgotten."""
-    _change(name, plans.pause, "paused", json)
+    _change(name, True, json)
 
 
 @app.command(cls=Command, epilog=examples("penstock automations resume tell-me"))
 def resume(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> None:
     """Let an automation fire again, because of what happens from now on."""
-    _change(name, plans.unpause, "resumed", json)
+    _change(name, False, json)
 
 
-def _change(name: str, change: Any, what: str, as_json: bool) -> None:
-    with executing() as penstock:
-        changed = change(penstock.journal, name)
-        stored = plans.find_automation(penstock.journal, name)
+def _change(name: str, paused: bool, as_json: bool) -> None:
+    with at_desk(writing=True) as desk:
+        changed, stored = desk.automations.switch(name, paused)
     if as_json:
         write_json({"automation": automation_record(stored), "changed": changed})
     elif changed:
-        write(text((fitting("✓ "), "green"), f"{clean(name)} is {what}."))
+        write(text((fitting("✓ "), "green"), f"{clean(name)} is {'paused' if paused else 'resumed'}."))
     else:
         write(f"{clean(name)} is {'paused' if stored.paused else 'not paused'} already.")
 
@@ -169,13 +163,13 @@ def delete(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete an automation; what its firings have begun goes on."""
-    with executing() as penstock:
-        plans.find_automation(penstock.journal, name)
+    with at_desk(writing=True) as desk:
+        plans.find_automation(desk.journal, name)
         if not yes:
             if not sys.stdin.isatty():
                 raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
             typer.confirm(f"Delete the automation {clean(name)}?", abort=True, err=True)
-        plans.delete(penstock.journal, name)
+        desk.automations.delete(name)
     if json:
         write_json({"deleted": name})
     else:
@@ -205,11 +199,9 @@ def try_out(
 
     It is the one in the journal, or else the one that pyproject.toml declares.
     """
-    from penstock.orchestrator.rehearsal import rehearse
-
-    with reading() as penstock:
-        automation = _automation(penstock.journal, name)
-    told = list(rehearse(automation, _events(event)))
+    given = _events(event)
+    with at_desk() as desk:
+        told = desk.automations.rehearse(name, given)
     if json:
         write_json({"events": [msgspec.to_builtins(each) for each in told]})
         return
@@ -217,20 +209,6 @@ def try_out(
         write_told(each)
     fires = sum(each.outcome == "fires" for each in told)
     write(text((f"\n{counted(len(told), 'event')}, {counted(fires, 'firing')}; nothing was done.", _DIM)))
-
-
-def _automation(journal: Journal, name: str) -> Automation:
-    stored: list[StoredAutomation] = journal.automations(name)
-    if stored:
-        return of_data(stored[0].spec)
-    file = project_file(Path.cwd())
-    declared = plans.automations_in_project(file) if file is not None else {}
-    if name not in declared:
-        raise PlanNotFound(
-            f"There is no automation {name!r} in the journal, and pyproject.toml declares none.",
-            hint="penstock automations list",
-        )
-    return declared[name]
 
 
 def _events(file: str) -> list[dict[str, Any]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from penstock.app import Penstock, project_home
+from penstock.cli.connection_desk import Trial
 from penstock.cli.connection_fields import ask_for_secrets, given_fields, plain_where_needed
 from penstock.cli.connection_view import told_value, type_record, type_row, write_fields
 from penstock.cli.console import (
@@ -24,29 +23,28 @@ from penstock.cli.console import (
     write_parts,
     write_table,
 )
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.session import executing, reading
-from penstock.cli.units import age, duration, iso
-from penstock.core.connections import Connection, ConnectionFailed
+from penstock.cli.units import age, duration
+from penstock.core.connections import Connection
 from penstock.core.errors import ConfigurationError, PenstockError
 from penstock.core.events import now_us
 from penstock.engine.connections.keys import VARIABLE
 from penstock.engine.connections.sealing import new_key as made_key
-from penstock.engine.connections.shelf import SAVED, Listed, Shelf, shelf_at
+from penstock.engine.connections.shelf import SAVED, Listed
 from penstock.engine.connections.types import every_type, type_named, types
+from penstock.orchestrator.plan_records import connection_record
+from penstock.orchestrator.shelves import shelf_of
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"
 
 
-def _shelf(penstock: Penstock) -> Shelf:
-    return shelf_at(penstock.home, project_home(Path.cwd()).parent, lambda: penstock.journal)
-
-
 def complete_connection(incomplete: str) -> list[str]:
     """Connections for the shell's completion."""
     with suppress(PenstockError, OSError), reading() as penstock:
-        names = [each.name for each in _shelf(penstock).listed()]
+        names = [each.name for each in shelf_of(penstock).listed()]
         return [name for name in names if name.startswith(incomplete) and name == clean(name)]
     return []
 
@@ -110,12 +108,10 @@ def create(
     plain_where_needed(cls, given)
     ask_for_secrets(cls, given)
     connection = cls.of(given)
-    with executing() as penstock:
-        kept = _shelf(penstock)
-        again = kept.save(connection, name, overwrite=overwrite)
-        found = kept.find(name)
+    with at_desk(writing=True) as desk:
+        again, found = desk.connections.save(connection, given, name, overwrite)
     if json:
-        write_json({"connection": {**_record(found), "fields": connection.shown()}})
+        write_json({"connection": {**connection_record(found), "fields": connection.shown()}})
         return
     write(f"{'Overwrote' if again else 'Saved'} the connection {name}. Try it: penstock connection test {name}")
     if found.place != SAVED:
@@ -127,10 +123,10 @@ def create(
 )
 def list_connections(json: Annotated[bool, JSON] = False) -> None:
     """List connections: saved ones, and those of the environment and .env."""
-    with reading() as penstock:
-        found = _shelf(penstock).listed()
+    with at_desk() as desk:
+        found = desk.connections.listed()
     if json:
-        write_json({"connections": [_record(each) for each in found]})
+        write_json({"connections": [connection_record(each) for each in found]})
     elif not found:
         write(text("There are no connections yet. Save one: ", ("penstock connection create TYPE NAME", "cyan")))
     else:
@@ -150,35 +146,22 @@ def _row(each: Listed, now: int) -> list[Any]:
     ]
 
 
-def _record(each: Listed) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "type": each.type or None,
-        "from": each.place,
-        "variable": each.variable,
-        "hides_saved": each.hides,
-        "saved_at": iso(each.saved_at) if each.saved_at is not None else None,
-        "key": each.key,
-    }
-
-
 @app.command(cls=Command, epilog=examples("penstock connection show warehouse  # secrets are not shown"))
 def show(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> None:
     """Show a connection and its fields. Secrets are never shown."""
-    with reading() as penstock:
-        kept = _shelf(penstock)
-        found = kept.find(name)
-        connection = kept.load(name, Connection)
+    with at_desk() as desk:
+        found, kind, fields = desk.connections.shown(name)
     if json:
-        write_json({"connection": {**_record(found), "fields": connection.shown()}})
+        write_json({"connection": {**connection_record(found), "fields": fields}})
         return
     place = found.place if found.variable is None else f"{found.place}, {found.variable}"
     saved = f", {age(found.saved_at, now_us())}" if found.saved_at is not None else ""
-    lines: list[Parts] = [[(f"{clean(name)}  ", "bold"), (f"{connection.kind}, {clean(place)}{saved}", _DIM)]]
-    shown = {key: value for key, value in connection.shown().items() if value is not None}
+    lines: list[Parts] = [[(f"{clean(name)}  ", "bold"), (f"{kind}, {clean(place)}{saved}", _DIM)]]
+    shown = {key: value for key, value in fields.items() if value is not None}
     widest = max(map(len, shown), default=0)
+    known = every_type().get(kind, Connection).fields()
     for key, value in shown.items():
-        same = getattr(connection, key) == connection.fields()[key].default
+        same = key in known and value == known[key].default
         lines.append([(f"  {key.ljust(widest)}  ", _DIM), (told_value(value), _DIM if same else "")])
     write_parts(lines)
 
@@ -194,27 +177,25 @@ def check(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Ask the system whether it is there and lets us in. The exit code is 1 where it is not, or does not."""
-    with reading() as penstock:
-        connection = _shelf(penstock).load(name, Connection)
-    try:
-        health = connection.test(timeout)
-    except ConnectionFailed as error:
-        _tell_failure(name, connection.kind, error, json)
-        raise typer.Exit(1) from None
-    took = round(health.seconds * 1_000_000)
+    with at_desk() as desk:
+        found = desk.connections.test(name, timeout)
+    if found.seconds is None:
+        _tell_failure(name, found, json)
+        raise typer.Exit(1)
+    took = round(found.seconds * 1_000_000)
     if json:
-        write_json({"name": name, "type": connection.kind, "ok": True, "seconds": health.seconds, "told": health.told})
+        write_json({"name": name, "type": found.kind, "ok": True, "seconds": found.seconds, "told": found.told})
         return
-    told = f"  {clean(health.told)}  "
+    told = f"  {clean(found.told)}  "
     write_parts([[(fitting("✓ "), "green"), (name, "bold"), (told, ""), (duration(took), _DIM)]])
 
 
-def _tell_failure(name: str, kind: str, error: ConnectionFailed, json: bool) -> None:
+def _tell_failure(name: str, error: Trial, json: bool) -> None:
     if json:
-        told = {"code": error.code, "message": error.message, "hint": error.hint}
-        write_json({"name": name, "type": kind, "ok": False, "error": told})
+        told = {"code": error.code, "message": error.told, "hint": error.hint}
+        write_json({"name": name, "type": error.kind, "ok": False, "error": told})
         return
-    write_parts([[(fitting("✗ "), "red"), (clean(error.message), "")]])
+    write_parts([[(fitting("✗ "), "red"), (clean(error.told), "")]])
     if error.hint:
         write_parts([[("  Hint: ", "cyan"), (clean(error.hint), "")]])
 
@@ -228,14 +209,13 @@ def delete(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete a saved connection, for good: its secrets are nowhere else in Penstock."""
-    with reading() as penstock:
-        kept = _shelf(penstock)
-        found = kept.find(name)
+    with at_desk() as desk:
+        found = desk.connections.find(name)
         if not yes and found.place == SAVED:
             if not sys.stdin.isatty():
                 raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
             typer.confirm(f"Delete the connection {clean(name)} for good?", abort=True, err=True)
-        kept.delete(name)
+        desk.connections.delete(name)
     if json:
         write_json({"deleted": name})
     else:
@@ -283,7 +263,7 @@ def rotate_key(json: Annotated[bool, JSON] = False) -> None:
     Whatever is interrupted, nothing is lost: run it again.
     """
     with executing() as penstock:
-        kept = _shelf(penstock)
+        kept = shelf_of(penstock)
         done = kept.rotate()
         place = kept.keys.place
     if json:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import typer
 
 from penstock.cli.console import clean, counted, fitting, text, write, write_json, write_parts
+from penstock.cli.dataset_desk import meant
 from penstock.cli.dataset_view import (
-    record,
     version_record,
     write_dataset,
     write_datasets,
     write_events,
     write_versions,
 )
+from penstock.cli.desk import at_desk
 from penstock.cli.frames import records, write_frame
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.session import executing, reading
-from penstock.cli.units import iso
 from penstock.core.calendar.moments import as_seconds
-from penstock.core.datasets import KIND, DatasetRead, DatasetWritten, StoredDataset
-from penstock.core.errors import ConfigurationError, DatasetNotFound, PenstockError
-from penstock.core.plans import stream_of
-from penstock.core.ports import Journal
-from penstock.core.ports.data import Table, Version
+from penstock.core.errors import ConfigurationError, PenstockError
+from penstock.core.ports.tables import Table
 from penstock.engine import datasets
-from penstock.engine.addresses import table_at
+from penstock.orchestrator.plan_records import dataset_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 
@@ -65,11 +62,11 @@ def list_datasets(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """List the datasets on record, with what was written to them last."""
-    with reading() as penstock:
-        known = penstock.journal.datasets()
+    with at_desk() as desk:
+        known = desk.journal.datasets()
     found = [one for one in known if every or one.declared or one.written_at is not None]
     if json:
-        write_json({"datasets": [record(one) for one in found]})
+        write_json({"datasets": [dataset_record(one) for one in found]})
     elif not found:
         write(text("There are no datasets yet. Write one: ", ("penstock ingest SOURCE SINK", "cyan")))
     else:
@@ -79,16 +76,13 @@ def list_datasets(
 @app.command(cls=Command, epilog=examples("penstock dataset show orders", "penstock dataset show lake:raw/orders"))
 def show(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> None:
     """Show what a dataset is: where, what columns, what was said of it, who wrote and read it last."""
-    with reading() as penstock:
-        name, known, table = _meant(penstock.journal, name)
-        schema = table.schema()
-        rows = table.count()
-    columns = [{"name": field.name, "type": str(field.type)} for field in schema]
+    with at_desk() as desk:
+        name, known, address, place, columns, rows = desk.datasets.seen(name)
     if json:
-        told = record(known) if known is not None else {"name": name, "address": table.address}
+        told = dataset_record(known) if known is not None else {"name": name, "address": address}
         write_json({"dataset": {**told, "rows": rows, "columns": columns}})
         return
-    write_dataset(name, known, str(table.place), columns, rows)
+    write_dataset(name, known, place, columns, rows)
 
 
 @app.command(
@@ -112,7 +106,7 @@ def preview(
 ) -> None:
     """Show the first rows of a dataset."""
     with reading() as penstock:
-        table = _meant(penstock.journal, name).table
+        table = meant(penstock.journal, name).table
         if rejected:
             from penstock.core.rows import first_rows
 
@@ -144,13 +138,8 @@ def history(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show how a dataset became what it is: its versions, or what is on record of readings and writings."""
-    with reading() as penstock:
-        _, known, table = _meant(penstock.journal, name)
-        try:
-            versions: list[Version] | None = table.history(limit)
-        except ConfigurationError:
-            versions = None
-        events = _events(penstock.journal, known, limit) if known is not None else []
+    with at_desk() as desk:
+        versions, events = desk.datasets.history(name, limit)
     if json:
         write_json({"versions": None if versions is None else list(map(version_record, versions)), "events": events})
         return
@@ -161,24 +150,6 @@ def history(
     write_events(events)
     if not events and not versions:
         write("Nothing is known of it.")
-
-
-def _events(journal: Journal, known: StoredDataset, limit: int) -> list[dict[str, Any]]:
-    """Readings and writings on record, the newest first."""
-    stream = stream_of(KIND, known.place)
-    after = max(0, journal.last_seq(stream) - limit)
-    found = []
-    for stored in journal.load(stream, after):
-        event = stored.event
-        if isinstance(event, DatasetWritten):
-            counts = {"landed": event.landed, "superseded": event.superseded, "rejected": event.rejected}
-            facts = {"what": "written", **counts, "inputs": list(event.inputs)}
-        elif isinstance(event, DatasetRead):
-            facts = {"what": "read", "rows": event.rows}
-        else:
-            continue
-        found.append({"at": iso(event.at), "at_us": event.at, "run": event.run, "step": event.step, **facts})
-    return found[::-1]
 
 
 @app.command(
@@ -196,7 +167,7 @@ def compact(
 ) -> None:
     """Make few large files of many small ones, so that reading is quick."""
     with reading() as penstock:
-        done = _meant(penstock.journal, name).table.compact(z_order or ())
+        done = meant(penstock.journal, name).table.compact(z_order or ())
     if json:
         write_json({"dataset": name, "done": done})
     else:
@@ -223,7 +194,7 @@ def vacuum(
     except ValueError:
         raise ConfigurationError(f"--keep {keep!r} is no length of time.", hint="such as 7d or 36h") from None
     with reading() as penstock:
-        files = _meant(penstock.journal, name).table.vacuum(kept, dry_run=dry_run, force=force)
+        files = meant(penstock.journal, name).table.vacuum(kept, dry_run=dry_run, force=force)
     if json:
         write_json({"dataset": name, "deleted": not dry_run, "files": files})
         return
@@ -242,39 +213,6 @@ def forget(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> N
         write_json({"forgotten": known.name})
     else:
         write(f"{clean(known.name)} is on the list no more; what is in it stays.")
-
-
-class _Meant(NamedTuple):
-    """What a name or an address stands for.
-
-    Attributes:
-        known: what is on record of it.
-    """
-
-    name: str
-    known: StoredDataset | None
-    table: Table
-
-
-def _meant(journal: Journal, name: str) -> _Meant:
-    """The dataset of a name, or what is at an address.
-
-    Raises:
-        DatasetNotFound: it is neither.
-    """
-    try:
-        known = datasets.named(journal, name)
-    except DatasetNotFound:
-        if not any(sign in name for sign in ":./"):
-            raise
-        table = table_at(name)
-        return _Meant(name, next(iter(journal.datasets(str(table.place))), None), table)
-    if not known.address:
-        raise ConfigurationError(
-            f"It is not on record how {known.name} is read.",
-            hint="give its address, such as lake:raw/orders, or declare it: Dataset(NAME, ADDRESS)",
-        )
-    return _Meant(known.name, known, table_at(known.address, known.spec.get("options")))
 
 
 command = typer.main.get_command(app)

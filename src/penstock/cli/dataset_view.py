@@ -8,10 +8,10 @@ from typing import Any
 
 from penstock.cli.console import Column, Parts, clean, counted, text, write, write_parts, write_table
 from penstock.cli.session import short
-from penstock.cli.units import age, iso
+from penstock.cli.units import age
 from penstock.core.datasets import StoredDataset
 from penstock.core.events import now_us
-from penstock.core.ports.data import Version
+from penstock.core.ports.tables import Version
 
 _DIM = "bright_black"
 
@@ -39,25 +39,6 @@ def _row(one: StoredDataset, now: int) -> list[Any]:
         text((f"{one.rejected:,}", "yellow")) if one.rejected else "",
         text(("never", _DIM)) if one.written_at is None else age(one.written_at, now),
     ]
-
-
-def record(one: StoredDataset) -> dict[str, Any]:
-    """A dataset as JSON."""
-    moments = {name: iso(at) if (at := getattr(one, name)) is not None else None for name in ("written_at", "read_at")}
-    return {
-        "name": one.name,
-        "namespace": one.namespace,
-        "path": one.path,
-        "address": one.address or None,
-        "spec": one.spec,
-        "columns": one.columns,
-        "version": one.version or None,
-        "landed": one.landed,
-        "rejected": one.rejected,
-        "written_by": one.written_by,
-        "read_by": one.read_by,
-        **moments,
-    }
 
 
 def write_dataset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -11,11 +11,13 @@ import typer
 
 from penstock.cli.console import answer_in_json, clean, counted, fitting, text, write, write_json, write_parts
 from penstock.cli.declared import CRON, INTERVAL, NAME, PARAM, PARAMS_FILE, TARGETS, ZONE, OfOne, declared
+from penstock.cli.deploy_outside import engine_in, placed_record, put_there, take_away, write_placed
 from penstock.cli.help import JSON, Command, examples
 from penstock.cli.plans import deployment_record, following, instant_told, next_sentence, obstacle, spec_told
 from penstock.cli.session import executing, reading
 from penstock.cli.summary import advice
-from penstock.core.deployments import Deployment, as_data, of_data
+from penstock.core.deployments import SERVED, Deployment, as_data, of_data
+from penstock.core.engines import Placed
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
 from penstock.core.model import StoredDeployment
@@ -24,8 +26,9 @@ from penstock.orchestrator.automations import automations_in_project, compared, 
 from penstock.orchestrator.automations import declare as declare_automations
 from penstock.orchestrator.automations import delete as delete_automation
 from penstock.orchestrator.deployments import delete
-from penstock.orchestrator.services import SERVED, refuse_taken_names
+from penstock.orchestrator.engines import engine_of
 from penstock.orchestrator.services import deploy as put
+from penstock.orchestrator.services import refuse_taken_names
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -62,6 +65,7 @@ class Deed(NamedTuple):
         "penstock deploy --prune  # and remove what it declares no more",
         'penstock deploy flow.py:hello --name nightly --cron "0 2 * * *" --tz Europe/Paris  # without a file',
         "penstock deploy flow.py:hello --interval 15m -p name=moon  # every 15 minutes, with a parameter",
+        "penstock deploy prefect nightly  # on a Prefect server, which PREFECT_API_URL names",
     ),
 )
 def deploy(
@@ -88,6 +92,7 @@ def deploy(
     Deployments are declared in pyproject.toml, in tables such as [tool.penstock.deployments.nightly] with
     flow = "flow.py:hello" and cron = "0 2 * * *"; or one is given here. What is as it was goes on undisturbed, and
     what was paused by hand stays paused. Without names, the automations of pyproject.toml are declared too.
+    Where the first name is that of an engine (prefect, airflow), the deployments are put there: it makes their runs.
     """
     if json:
         answer_in_json()
@@ -99,7 +104,10 @@ def deploy(
         raise ConfigurationError(
             "--prune compares all of pyproject.toml with what is deployed.", hint="leave the names out: penstock deploy"
         )
-    found, file = declared(targets or (), OfOne(name, options, param or (), params_file))
+    engine, named = engine_in(targets or ())
+    found, file = declared(named, OfOne(name, options, param or (), params_file))
+    if engine is not None:
+        found = [msgspec.structs.replace(each, engine=engine) for each in found]
     automations = automations_in_project(file) if file is not None and not targets else {}
     with reading() if dry_run else executing() as penstock:
         journal = penstock.journal
@@ -107,10 +115,13 @@ def deploy(
         deeds = [_deed(journal, deployment) for deployment in found]
         if prune and file is not None:
             deeds += [Deed(gone, "removed", []) for gone in _gone(journal, file, found)]
+        placed: dict[str, Placed] = {}
         if not dry_run:
+            placed = {each.name: each for each in put_there(penstock, found)}
             put(*found, app=penstock)
             for deed in deeds:
                 if deed.what == "removed":
+                    take_away(penstock, next(iter(journal.deployments(deed.name)), None))
                     delete(journal, deed.name)
         told = compared(journal, automations.values())
         if prune and file is not None:
@@ -123,12 +134,12 @@ def deploy(
         stored = {each.name: each for each in journal.deployments()}
         if json:
             also = [{"name": name, "change": what} for name, what in told.items()]
-            write_json({**_record(deeds, stored, file, dry_run), "automations": also})
+            write_json({**_record(deeds, stored, file, dry_run, placed), "automations": also})
             return
         for each, what in told.items():
             sign, style = _SIGNS[what]
             write(text((fitting(f"{sign} "), style), f"automation {clean(each)}", (f"  {what}", style)))
-        _write(journal, deeds, stored, dry_run)
+        _write(journal, deeds, stored, dry_run, placed)
 
 
 def _deed(journal: Journal, deployment: Deployment) -> Deed:
@@ -177,24 +188,39 @@ def _gone(journal: Journal, file: Path, found: Sequence[Deployment]) -> list[str
     ]
 
 
-def _record(deeds: list[Deed], stored: dict[str, StoredDeployment], file: Path | None, dry_run: bool) -> Any:
+def _record(
+    deeds: list[Deed],
+    stored: dict[str, StoredDeployment],
+    file: Path | None,
+    dry_run: bool,
+    placed: Mapping[str, Placed],
+) -> Any:
     told = []
     for deed in deeds:
         known = stored.get(deed.name)
         record = deployment_record(known) if known is not None and not dry_run else None
         changes = [change._asdict() for change in deed.changes]
-        told.append({"name": deed.name, "change": deed.what, "changes": changes, "deployment": record})
+        there = placed_record(placed[deed.name], engine_of(stored[deed.name])) if deed.name in placed else None
+        told.append({"name": deed.name, "change": deed.what, "changes": changes, "deployment": record, "placed": there})
     return {"file": str(file) if file is not None else None, "dry_run": dry_run, "deployments": told}
 
 
-def _write(journal: Journal, deeds: list[Deed], stored: dict[str, StoredDeployment], dry_run: bool) -> None:
+def _write(
+    journal: Journal,
+    deeds: list[Deed],
+    stored: dict[str, StoredDeployment],
+    dry_run: bool,
+    placed: Mapping[str, Placed],
+) -> None:
     now = now_us()
     longest = max((len(clean(deed.name)) for deed in deeds), default=0)
     for deed in deeds:
         sign, style = _SIGNS[deed.what]
         parts: list[Any] = [(fitting(f"{sign} "), style), clean(deed.name).ljust(longest), (f"  {deed.what:<9}", style)]
         known = stored.get(deed.name)
-        if known is not None and deed.what != "removed" and not dry_run:
+        if deed.name in placed and known is not None:
+            parts.append(f"  {engine_of(known)} makes its runs")
+        elif known is not None and deed.what != "removed" and not dry_run:
             parts.append(f"  {_next(known, now)}")
         write(text(*parts))
         for change in deed.changes:
@@ -202,10 +228,13 @@ def _write(journal: Journal, deeds: list[Deed], stored: dict[str, StoredDeployme
                 text((f"{clean(change.what)}  ", _DIM), _told(change.before), fitting(" → "), _told(change.after)),
                 indent=4,
             )
+        if deed.name in placed:
+            write_placed(placed[deed.name], engine_of(stored[deed.name]))
     if dry_run:
         write(text(("\nNothing was changed: this was a dry run.", _DIM)))
         return
-    _advise(journal, [stored[deed.name] for deed in deeds if deed.name in stored], now)
+    here = [stored[deed.name] for deed in deeds if deed.name in stored and deed.name not in placed]
+    _advise(journal, here, now)
 
 
 def _next(stored: StoredDeployment, now: int) -> str:

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from penstock.cli.console import clean, clean_lines, colour, counted, fitting, glyph, text, write, write_json
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON
 from penstock.cli.plans import (
     complete_deployment,
@@ -21,7 +22,6 @@ from penstock.cli.plans import (
     workers_of,
 )
 from penstock.cli.run_table import write_runs
-from penstock.cli.session import reading
 from penstock.cli.summary import advice
 from penstock.cli.units import ahead, duration, in_zone
 from penstock.core.calendar import Occurrence, preview
@@ -47,8 +47,8 @@ def show(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show a deployment: its schedules and when they are due, its parameters, promises, pool and last runs."""
-    with reading() as penstock:
-        journal, now = penstock.journal, now_us()
+    with at_desk() as desk:
+        journal, now = desk.journal, now_us()
         stored = find_deployment(journal, name)
         last = journal.runs(RunFilter(deployment=name, limit=max(runs, 1)))[:runs]
         judged = journal.runs(RunFilter(deployment=name, states=_ENDED, limit=_JUDGED))

@@ -22,6 +22,7 @@ from penstock.cli.console import (
     write_table,
 )
 from penstock.cli.declared import PARAM, PARAMS_FILE
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.plans import (
     complete_deployment,
@@ -33,12 +34,13 @@ from penstock.cli.plans import (
     next_sentence,
     next_told,
     schedules_told,
+    undue,
 )
-from penstock.cli.session import complete_flow, reading
+from penstock.cli.session import complete_flow
 from penstock.cli.units import age
 from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter, StoredDeployment
-from penstock.orchestrator import deployments as plans
+from penstock.orchestrator.engines import engine_of
 from penstock.orchestrator.records import run_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
@@ -81,8 +83,8 @@ def list_deployments(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """List deployments by name: when each is due next, and how its last run ended."""
-    with reading() as penstock:
-        journal, now = penstock.journal, now_us()
+    with at_desk() as desk:
+        journal, now = desk.journal, now_us()
         found = [d for d in journal.deployments() if flow in (None, d.flow) and pool in (None, d.pool)]
         more, found = len(found) - limit, found[:limit]
         last = {each.name: next(iter(journal.runs(RunFilter(deployment=each.name, limit=1))), None) for each in found}
@@ -196,9 +198,8 @@ def pause(
 
     Runs that exist already go on, and `penstock deployments run` still makes some.
     """
-    with reading() as penstock:
-        plans.pause(penstock.journal, name, schedule)
-        _tell(plans.find_deployment(penstock.journal, name), json)
+    with at_desk() as desk:
+        _tell(desk.deployments.pause(name, schedule), json)
 
 
 @app.command(
@@ -217,9 +218,8 @@ def resume(
 
     What was due meanwhile is not made up for.
     """
-    with reading() as penstock:
-        plans.unpause(penstock.journal, name, schedule)
-        _tell(plans.find_deployment(penstock.journal, name), json)
+    with at_desk() as desk:
+        _tell(desk.deployments.resume(name, schedule), json)
 
 
 def _tell(stored: StoredDeployment, as_json: bool) -> None:
@@ -229,9 +229,8 @@ def _tell(stored: StoredDeployment, as_json: bool) -> None:
     now = now_us()
     for schedule in stored.schedules:
         rests = stored.paused or schedule.paused
-        told = (
-            "paused" if rests else f"due {instant_told(schedule)}" if schedule.next_due is not None else "never again"
-        )
+        due = f"due {instant_told(schedule)}" if schedule.next_due is not None else undue(engine_of(stored))
+        told = "paused" if rests else due
         write(text(clean(f"{stored.name}, {schedule.name}: "), (told, "yellow" if rests else "green")))
     if not stored.schedules:
         write(f"{clean(stored.name)} has no schedules; it runs when it is triggered.")
@@ -242,9 +241,9 @@ def _tell(stored: StoredDeployment, as_json: bool) -> None:
 @app.command(cls=Command, epilog=examples("penstock deployments delete nightly"))
 def delete(name: Annotated[str, DEPLOYMENT], json: Annotated[bool, JSON] = False) -> None:
     """Remove a deployment and its schedules. Its runs stay, and those that wait are still executed."""
-    with reading() as penstock:
-        plans.delete(penstock.journal, name)
-        waiting = penstock.journal.runs(RunFilter(deployment=name, states=_OPEN, limit=1000))
+    with at_desk() as desk:
+        desk.deployments.delete(name)
+        waiting = desk.journal.runs(RunFilter(deployment=name, states=_OPEN, limit=1000))
     if json:
         write_json({"deleted": name, "unfinished_runs": [each.id for each in waiting]})
         return

@@ -22,9 +22,14 @@ from penstock.cli.help import JSON, Command, examples
 from penstock.cli.session import journal_file, reading
 from penstock.cli.units import size
 from penstock.cli.version import penstock_version
-from penstock.core.errors import PenstockError
+from penstock.core.errors import ConfigurationError, MissingExtra, PenstockError
 from penstock.core.events import now_us
 from penstock.core.model import RunFilter
+from penstock.engine.project import project_file
+from penstock.observability.alerts import KINDS
+from penstock.orchestrator.channels import loader, project_alerts, state_of
+from penstock.orchestrator.engines import Engines, engine_of
+from penstock.orchestrator.shelves import shelf_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -116,7 +121,7 @@ def _home() -> list[Check]:
         return [Check("settings", False, error.message, error.hint)]
     home, profile = Path(settings.home), chosen_profile()
     named = [Check("profile", True, f"{profile.name}, of {profile.file}")] if profile is not None else []
-    return [*named, _folder(home), _space(home), _journal(settings), *_results(home)]
+    return [*named, _folder(home), _space(home), _journal(settings), *_results(home), *_channels(settings), *_engines()]
 
 
 def _nearest(folder: Path) -> Path:
@@ -167,6 +172,47 @@ def _results(home: Path) -> list[Check]:
         return []
     files = [path.stat().st_size for path in folder.glob("??/*")]
     return [Check("results", True, f"{counted(len(files), 'file')}, {size(sum(files))}")]
+
+
+def _channels(settings: Settings) -> list[Check]:
+    """The channels for alerts; that one is off for want of its connection may be meant."""
+    try:
+        found = project_alerts(project_file(Path.cwd())).channels
+    except PenstockError as error:
+        return [Check("alerts", False, error.message, error.hint)]
+    checks = []
+    for name, channel in found.items():
+        try:
+            with reading() as penstock:
+                load = loader(shelf_of(penstock))
+                told = state_of(channel, load)
+        except PenstockError as error:
+            told = error.message
+        well = told is None or told.startswith("off")
+        hint = f"penstock connection create {KINDS[channel.type]} {channel.connection} ... --overwrite"
+        checks.append(Check("alerts", well, f"{name} ({channel.type}): {told or 'set up'}", hint))
+    return checks
+
+
+def _engines() -> list[Check]:
+    """Engines elsewhere that are set up, or that a deployment is for."""
+    checks = []
+    try:
+        with reading() as penstock:
+            used = {engine_of(stored) for stored in penstock.journal.deployments()}
+            engines = Engines(penstock)
+            for name in engines:
+                try:
+                    checks.append(Check(f"engine {name}", True, engines.get(name).status()))
+                except (ConfigurationError, MissingExtra) as error:
+                    if name in used:
+                        checks.append(Check(f"engine {name}", False, error.message, error.hint))
+                except PenstockError as error:
+                    checks.append(Check(f"engine {name}", False, error.message, error.hint))
+            engines.close()
+    except PenstockError:  # the journal; that was told
+        pass
+    return checks
 
 
 def _extras() -> list[Extra]:

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from penstock.cli.console import Column, clean, fitting, text, width, write, write_json, write_json_line, write_table
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
-from penstock.cli.session import executing, reading, short
+from penstock.cli.session import short
 from penstock.cli.units import iso, micros, moment
 from penstock.core.calendar.moments import as_seconds
 from penstock.core.errors import ConfigurationError
-from penstock.core.events import Stored, now_us, stored_name
-from penstock.core.ports import Journal
-from penstock.core.triggers import is_glob, names_like, stored_names
-from penstock.orchestrator.emitting import emit as emit_to
-from penstock.orchestrator.facts import Facts
+from penstock.core.events import now_us
+from penstock.orchestrator.watching import EventFilter
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"
-_LOOK_SECONDS = 0.5
-_PAGE = 1000
-_MOST_PAGES = 500
-_QUIET = frozenset({"AutomationMatched", "ActionTried"})
-"""What is only worth seeing for those who ask for it."""
+_MOST_LATELY = 10_000
 
 TYPE = typer.Option(
     "--type", metavar="NAME", help="Only these events: RunFailed, 'Run*', 'orders.*', 'Task*'; may be repeated."
@@ -65,8 +58,9 @@ def list_events(
 ) -> None:
     """List the newest events, in the order in which they were recorded."""
     after = _since(since) if since is not None else None
-    with reading() as penstock:
-        found = list(_newest(penstock.journal, kind or (), after, about, limit))[::-1]
+    with at_desk() as desk:
+        where = EventFilter(patterns=tuple(kind or ()), about=about, since=after)
+        found = desk.events.newest(where, limit)[::-1]
     if json:
         write_json({"events": found})
     elif not found:
@@ -91,14 +85,15 @@ def follow(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show events as they are recorded, until Ctrl-C."""
-    patterns = kind or ()
-    with executing() as penstock:
-        journal, position = penstock.journal, penstock.journal.head()
-        if since is not None:
-            for facts in list(_newest(journal, patterns, _since(since), about, 10_000, position + 1))[::-1]:
-                _write(facts, json)
+    where = EventFilter(patterns=tuple(kind or ()), about=about)
+    lately = None
+    if since is not None:
+        lately = EventFilter(patterns=where.patterns, about=about, since=_since(since))
+    with at_desk(writing=True) as desk:
         try:
-            _follow(journal, patterns, about, position, json)
+            for facts in desk.events.follow(where, lately, _MOST_LATELY):
+                _write(facts, json)
+                sys.stdout.flush()
         except KeyboardInterrupt:
             return
 
@@ -124,8 +119,8 @@ def emit(
 ) -> None:
     """Record that something happened, for automations and for people."""
     facts = _given(fact or ())
-    with executing() as penstock:
-        made = emit_to(penstock.journal, name, about, facts, key=key)
+    with at_desk(writing=True) as desk:
+        made = desk.events.emit(name, about, facts, key)
     if json:
         told = {"name": made.name, "at": iso(made.at), "about": made.about, "facts": made.facts}
         write_json({"event": told})
@@ -146,82 +141,6 @@ def _given(facts: Sequence[str]) -> dict[str, Any]:
         except msgspec.DecodeError:
             found[name] = value
     return found
-
-
-def _follow(journal: Journal, patterns: Sequence[str], about: str | None, position: int, as_json: bool) -> None:
-    types, facts_of = _types(patterns), Facts(journal)
-    watch = journal.watch()
-    try:
-        while True:
-            sys.stdout.flush()
-            found = journal.read(position, _PAGE, types)
-            for stored in found:
-                facts = _wanted(facts_of, stored, patterns, about)
-                if facts is not None:
-                    _write(facts, as_json)
-            if found:
-                position = found[-1].position
-            if len(found) < _PAGE:
-                watch.wait(_LOOK_SECONDS)
-    finally:
-        watch.close()
-
-
-def _newest(
-    journal: Journal,
-    patterns: Sequence[str],
-    since: int | None,
-    about: str | None,
-    limit: int,
-    before: int | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Facts of the newest events, newest first."""
-    types, facts_of = _types(patterns), Facts(journal)
-    for _ in range(_MOST_PAGES):
-        page = journal.read_back(before, _PAGE if since or about or patterns else limit, types)
-        for stored in page:
-            if since is not None and stored.event.at < since:
-                continue
-            facts = _wanted(facts_of, stored, patterns, about)
-            if facts is not None:
-                yield facts
-                limit -= 1
-                if not limit:
-                    return
-        if len(page) < _PAGE or (since is not None and all(stored.event.at < since for stored in page)):
-            return
-        before = page[-1].position
-
-
-def _types(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Under which names events are stored that may be wanted."""
-    if not patterns:
-        return tuple(sorted(names_like("*") - _QUIET))
-    found: set[str] = set()
-    for pattern in patterns:
-        found |= names_like(pattern)
-        if pattern not in stored_names():
-            found.add("Happened")
-    return tuple(sorted(found))
-
-
-def _wanted(facts_of: Facts, stored: Stored, patterns: Sequence[str], about: str | None) -> dict[str, Any] | None:
-    facts = facts_of.of(stored)
-    kind = stored_name(stored.event)[0]
-    if patterns and not any(fnmatchcase(name, pattern) for name in (kind, facts["event"]) for pattern in patterns):
-        return None
-    if about is not None and not _is_about(facts, about):
-        return None
-    return facts
-
-
-def _is_about(facts: dict[str, Any], about: str) -> bool:
-    run = facts.get("run", {})
-    if run and not is_glob(about) and (run["id"].startswith(about) or run["id"].endswith(about)):
-        return True
-    stream = facts["stream"].partition("/")[2]
-    names = (run.get("name"), facts.get("flow"), facts.get("deployment"), facts.get("about"), facts.get("name"), stream)
-    return any(name is not None and fnmatchcase(str(name), about) for name in names)
 
 
 def _since(given: str) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from penstock.app import Penstock
 from penstock.cli.console import Parts, clean, colour, fitting, glyph, say, write_json, write_parts
+from penstock.cli.desk import Desk
 from penstock.cli.execution import CANCELLED, COMPLETED, FAILED, INTERRUPTED
 from penstock.cli.plans import obstacle
 from penstock.cli.run_logs import family, new_lines, write_line
@@ -18,18 +18,18 @@ from penstock.cli.units import ahead, clock, duration
 from penstock.core.errors import RunNotFound
 from penstock.core.events import now_us
 from penstock.core.model import Run
-from penstock.core.ports import Journal
-from penstock.orchestrator.records import error_record, errors_of, run_record
+from penstock.core.ports.reading import Reading
+from penstock.orchestrator.records import error_record, run_record
 
 _LOOK_SECONDS = 0.3
 _DIM = "bright_black"
 
 
-def follow(app: Penstock, run: Run, *, lines: bool, as_json: bool) -> int:
+def follow(desk: Desk, run: Run, *, lines: bool, as_json: bool) -> int:
     """Wait for the end of a run.
 
     Args:
-        app: where.
+        desk: where it is.
         run: the run.
         lines: show its states and its log meanwhile.
         as_json: say only, as JSON, how it ended.
@@ -38,13 +38,13 @@ def follow(app: Penstock, run: Run, *, lines: bool, as_json: bool) -> int:
         0 completed, 1 failed or crashed, 3 cancelled, 130 when Ctrl-C ended the waiting.
     """
     try:
-        ended = _wait(app.journal, run, lines and not as_json)
+        ended = _wait(desk, run, lines and not as_json)
     except KeyboardInterrupt:
         say()
         say(f"{clean(run.name)} goes on without being watched. To stop it: penstock runs cancel {short(run.id)}")
         return INTERRUPTED
     code = {"Completed": COMPLETED, "Cancelled": CANCELLED}.get(ended.state, FAILED)
-    errors = errors_of(app.journal, ended.id) if code == FAILED else []
+    errors = desk.errors(ended.id) if code == FAILED else []
     if as_json:
         told = [error_record(key, error) for key, error in errors]
         write_json({"run": run_record(ended, now_us()), "errors": told, "exit_code": code})
@@ -56,10 +56,11 @@ def follow(app: Penstock, run: Run, *, lines: bool, as_json: bool) -> int:
     return code
 
 
-def _wait(journal: Journal, run: Run, lines: bool) -> Run:
+def _wait(desk: Desk, run: Run, lines: bool) -> Run:
+    journal = desk.journal
     seen: dict[str, int] = {}
     told = ""
-    watch = journal.watch()
+    watch = desk.watch()
     try:
         while True:
             found = journal.run(run.id)
@@ -75,7 +76,7 @@ def _wait(journal: Journal, run: Run, lines: bool) -> Run:
         watch.close()
 
 
-def _tell_state(journal: Journal, run: Run, before: str) -> str:
+def _tell_state(journal: Reading, run: Run, before: str) -> str:
     """Write a line when the run is in another state than before."""
     now = now_us()
     told = _state_told(journal, run, now)
@@ -86,7 +87,7 @@ def _tell_state(journal: Journal, run: Run, before: str) -> str:
     return key
 
 
-def _state_told(journal: Journal, run: Run, now: int) -> str:
+def _state_told(journal: Reading, run: Run, now: int) -> str:
     name = f"{clean(run.deployment or run.flow)} · {clean(run.name)}"
     if run.state == "Scheduled":
         if run.crashes and run.due_at is not None:
@@ -101,7 +102,7 @@ def _state_told(journal: Journal, run: Run, now: int) -> str:
     return f"{name}  {run.state.lower()}" if run.state in ("Running", "Retrying") else ""
 
 
-def _write_lines(journal: Journal, run: Run, seen: dict[str, int]) -> None:
+def _write_lines(journal: Reading, run: Run, seen: dict[str, int]) -> None:
     names = {found.id: found.flow for found in family(journal, run)}
     for line in new_lines(journal, list(names), seen):
         write_line(line, "" if line.run_id == run.id else names[line.run_id], False)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from penstock.cli.console import Column, clean, counted, text, write, write_json, write_table
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.session import executing, reading, short
 from penstock.cli.units import age, iso
@@ -17,6 +18,7 @@ from penstock.core.events import now_us
 from penstock.core.model import Limit, Run, Ticket
 from penstock.core.ports import Journal
 from penstock.engine.limits.declared import declare_limit, delete_limit, find_limit, limits_in
+from penstock.orchestrator.plan_records import limit_record
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _DIM = "bright_black"
@@ -46,25 +48,14 @@ def _limits() -> None:
 @app.command("list", cls=Command, epilog=examples("penstock limits list", "penstock limits list --json  # for scripts"))
 def list_limits(json: Annotated[bool, JSON] = False) -> None:
     """List limits, with how many slots are taken and how many wait."""
-    with reading() as penstock:
-        found = penstock.journal.limits()
+    with at_desk() as desk:
+        found = desk.journal.limits()
     if json:
-        write_json({"limits": [_record(limit) for limit in found]})
+        write_json({"limits": [limit_record(limit) for limit in found]})
     elif not found:
         write(text("There are no limits yet. Set one: ", ("penstock limits set database 3", "cyan")))
     else:
         _write(found)
-
-
-def _record(limit: Limit) -> dict[str, Any]:
-    return {
-        "name": limit.name,
-        "slots": limit.slots,
-        "per_second": limit.per_second,
-        "burst": limit.burst,
-        "taken": limit.taken,
-        "waiting": limit.waiting,
-    }
 
 
 def _write(found: list[Limit]) -> None:
@@ -109,7 +100,7 @@ def show(name: Annotated[str, LIMIT], json: Annotated[bool, JSON] = False) -> No
     holding = _holding(limit, tickets)
     if json:
         listed = [_ticket_record(ticket, ticket.id in holding) for ticket in tickets]
-        write_json({"limit": _record(limit), "tickets": listed})
+        write_json({"limit": limit_record(limit), "tickets": listed})
         return
     _write([limit])
     if tickets:
@@ -211,7 +202,7 @@ def set_(
         )
         found = find_limit(journal, name)
     if json:
-        write_json({"limit": _record(found)})
+        write_json({"limit": limit_record(found)})
     else:
         _write([found])
 

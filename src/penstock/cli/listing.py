@@ -10,14 +10,15 @@ import msgspec
 import typer
 
 from penstock.cli.console import fitting, text, write, write_json
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON
 from penstock.cli.run_table import write_runs
-from penstock.cli.session import complete_flow, complete_run, named_run, reading, short
+from penstock.cli.session import complete_flow, complete_run, named_run, short
 from penstock.cli.times import instant
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter
-from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
 from penstock.core.states import StateType
 from penstock.orchestrator.records import run_record
 
@@ -87,10 +88,10 @@ def list_runs(
     )
     if where.since is not None and where.until is not None and where.since >= where.until:
         raise ConfigurationError(f"--since {since!r} is not before --until {until!r}.", hint="exchange the two")
-    with reading() as penstock:
+    with at_desk() as desk:
         if before is not None:
-            where = msgspec.structs.replace(where, before=named_run(penstock.journal, before).id)
-        runs = _page(penstock.journal, where, wanted, now)
+            where = msgspec.structs.replace(where, before=named_run(desk.journal, before).id)
+        runs = _page(desk.journal, where, wanted, now)
     more = len(runs) > limit
     runs = runs[:limit]
     if json:
@@ -134,7 +135,7 @@ def _repeated(given: dict[str, Any], limit: int, children: bool) -> str:
     return f"{shlex.join(words)} " if words else ""
 
 
-def _page(journal: Journal, where: RunFilter, wanted: set[str], now: int) -> list[Run]:
+def _page(journal: Reading, where: RunFilter, wanted: set[str], now: int) -> list[Run]:
     """Runs by the state they are shown in: one whose process is gone is on record as Running, and is Crashed."""
     asked: Sequence[str] = sorted(wanted | set(_OPEN) if "Crashed" in wanted else wanted)
     found: list[Run] = []

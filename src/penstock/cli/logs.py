@@ -66,6 +66,7 @@ def analyze(
     """Say what is in log files: traffic, errors, who asks for what, and what is not as usual.
 
     Files are read once, and may be far larger than memory. Every line is accounted for: parsed, malformed or blank.
+    The exit code is 1 where a file could not be read to its end, or where no line means anything.
     """
     from penstock.processing.logs import LogAnalyzer
 
@@ -101,7 +102,9 @@ def analyze(
     if stop.is_set():
         say("Stopped; this is of what had been read.")
         return _INTERRUPTED
-    return 1 if report.problems else 0
+    if report.senseless:
+        say("No line means anything: is this a log? --format or --pattern say how its lines are written.")
+    return 1 if report.problems or report.senseless else 0
 
 
 def _read(

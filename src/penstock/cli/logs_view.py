@@ -76,7 +76,8 @@ def write_report(report: LogReport, quiet: bool) -> None:
 
 def _write_accounts(report: LogReport) -> None:
     parts = [f"{report.parsed:,} parsed", f"{report.malformed:,} malformed", f"{report.skipped:,} skipped"]
-    write(text((f"{glyph('Completed')} ", "green"), f"{counted(report.lines, 'line')}: ", fitting(" · ").join(parts)))
+    sign, colour = (glyph("Failed"), "red") if report.senseless else (glyph("Completed"), "green")
+    write(text((f"{sign} ", colour), f"{counted(report.lines, 'line')}: ", fitting(" · ").join(parts)))
     rate = size(int(report.bytes_read / report.seconds)) if report.seconds else ""
     took = duration(int(report.seconds * _MICROSECONDS))
     formats = ", ".join(f"{name}" for name in report.formats)

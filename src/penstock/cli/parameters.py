@@ -265,3 +265,21 @@ def _yaml(data: bytes) -> Any:
         return yaml.safe_load(data) or {}
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def plain_parameters(given: Sequence[str], file: Path | None) -> dict[str, Any]:
+    """Parameters of something whose annotations are not known here: each is JSON, or else a text.
+
+    Raises:
+        ConfigurationError: one is not understood, or the file cannot be read.
+    """
+    values: dict[str, Any] = read_file(file) if file is not None else {}
+    for item in given:
+        name, equals, text = item.partition("=")
+        if not equals or not name.strip():
+            raise ConfigurationError(f"--param {item!r} is no parameter.", hint="give it as NAME=VALUE")
+        try:
+            values[name.strip()] = msgspec.json.decode(text.encode("utf-8", "surrogateescape"))
+        except (msgspec.DecodeError, UnicodeError):
+            values[name.strip()] = text
+    return values

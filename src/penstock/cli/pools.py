@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from penstock.cli.console import Column, clean, counted, text, write, write_json, write_table
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.plans import complete_pool, is_alive, pool_record, queue_record, worker_record
 from penstock.cli.run_table import write_runs
@@ -14,7 +15,7 @@ from penstock.cli.session import executing, reading
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
 from penstock.core.model import Pool, Queue, Worker
-from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
 from penstock.orchestrator.pools import (
     KEEP,
     Keep,
@@ -45,9 +46,9 @@ def _pools() -> None:
 @app.command("list", cls=Command, epilog=examples("penstock pools list", "penstock pools list --json  # for scripts"))
 def list_pools(json: Annotated[bool, JSON] = False) -> None:
     """List pools: their limits, what waits and runs in them, and how many workers they have."""
-    with reading() as penstock:
-        found = known_pools(penstock.journal)
-        workers = {pool.name: _workers(penstock.journal, pool.name) for pool in found}
+    with at_desk() as desk:
+        found = known_pools(desk.journal)
+        workers = {pool.name: _workers(desk.journal, pool.name) for pool in found}
     if json:
         write_json({"pools": [pool_record(pool, workers[pool.name]) for pool in found]})
     elif not found:
@@ -56,7 +57,7 @@ def list_pools(json: Annotated[bool, JSON] = False) -> None:
         _write(found, workers)
 
 
-def _workers(journal: Journal, pool: str) -> list[Worker]:
+def _workers(journal: Reading, pool: str) -> list[Worker]:
     now = now_us()
     return [worker for worker in journal.workers(pool) if is_alive(worker, now)]
 
@@ -91,8 +92,8 @@ def _write(found: list[Pool], workers: dict[str, list[Worker]]) -> None:
 @app.command(cls=Command, epilog=examples("penstock pools show default", "penstock pools show default --json"))
 def show(name: Annotated[str, POOL], json: Annotated[bool, JSON] = False) -> None:
     """Show a pool: its queues, its workers, the deployments in it, and the runs under way."""
-    with reading() as penstock:
-        journal, now = penstock.journal, now_us()
+    with at_desk() as desk:
+        journal, now = desk.journal, now_us()
         pool = find_pool(journal, name)
         workers = _workers(journal, name)
         deployments = [stored.name for stored in journal.deployments() if stored.pool == name]

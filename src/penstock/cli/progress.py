@@ -14,36 +14,19 @@ from penstock.core.context import current_scope
 from penstock.core.events import (
     ErrorInfo,
     Event,
-    RunCompleted,
-    RunCrashed,
     RunCreated,
     RunEnded,
-    RunFailed,
     RunResumed,
     RunRetrying,
     RunStarted,
-    RunStopped,
-    TaskCompleted,
-    TaskCrashed,
     TaskEnded,
     TaskEvent,
-    TaskFailed,
     TaskRetrying,
     TaskStarted,
-    TaskStopped,
 )
 from penstock.core.model import Run, TaskRun
+from penstock.core.states import STATE_AFTER
 
-_ENDS: dict[type[Event], str] = {
-    RunCompleted: "Completed",
-    RunFailed: "Failed",
-    RunCrashed: "Crashed",
-    RunStopped: "Cancelled",
-    TaskCompleted: "Completed",
-    TaskFailed: "Failed",
-    TaskCrashed: "Crashed",
-    TaskStopped: "Cancelled",
-}
 _BAD = ("Failed", "Crashed", "Cancelled")
 SINGLE = 3
 """A task that is called more often than that in one place is shown as one line with counts."""
@@ -218,7 +201,7 @@ class Progress:
             node.state, node.again_at = "Retrying", event.at + int(event.delay * 1_000_000)
             node.error = event.error
         elif isinstance(event, RunEnded):
-            node.state, node.ended, node.message = _ENDS[type(event)], event.at, event.message
+            node.state, node.ended, node.message = STATE_AFTER[event.stored], event.at, event.message
             node.error, node.again_at = event.error, None
             self._lives.pop(run_id, None)
 
@@ -255,7 +238,7 @@ class Progress:
             self._ended(node, group, call, event)
 
     def _ended(self, node: Node, group: Group, call: Call, event: TaskEnded) -> None:
-        call.state, call.ended, call.again_at = _ENDS[type(event)], event.at, None
+        call.state, call.ended, call.again_at = STATE_AFTER[event.stored], event.at, None
         call.message = told_of(event.error) or event.message
         group.open.pop(call.key, None)
         group.counts[call.state] = group.counts.get(call.state, 0) + 1

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.cli import quality_anomalies, quality_profiles, quality_steps
+from penstock.cli import quality_anomalies, quality_profiles, quality_steps, quality_writings
 from penstock.cli.console import Column, answer_in_json, write_json, write_table
 from penstock.cli.help import JSON, QUIET, Command, Group, examples
 from penstock.cli.quality_data import checked, data_of
@@ -120,5 +120,6 @@ def _tables(given: list[str]) -> dict[str, Any]:
 
 quality_profiles.add(app)
 quality_anomalies.add(app)
+quality_writings.add(app)
 quality_steps.add(app)
 command = typer.main.get_command(app)

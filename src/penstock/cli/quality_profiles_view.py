@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.cli.console import Column, clean, counted, fitting, glyph, text, write, write_table
 from penstock.cli.logs_view import sparkline
 from penstock.quality.profiles.column import ORDERED
+from penstock.quality.profiles.moments import Pair
 from penstock.quality.profiles.words import distinct_of, share_of, shown
 
 if TYPE_CHECKING:
@@ -103,8 +104,14 @@ def _write_relations(found: Profile) -> None:
             write(text(("  Likely keys  ", _DIM), ", ".join(likely), ("  (of a sample no value comes twice)", _DIM)))
     pairs = found.correlations.pairs(_CORRELATED)[:_MOST]
     if pairs:
-        told = ", ".join(f"{clean(left)} and {clean(right)} {value:+.2f}" for left, right, value in pairs)
+        told = ", ".join(f"{clean(each.left)} and {clean(each.right)} {_strongest(each)}" for each in pairs)
         write(text(("  Correlated   ", _DIM), told))
+
+
+def _strongest(pair: Pair) -> str:
+    """Pearson's correlation; Spearman's where that tells more."""
+    pearson, spearman = pair.pearson or 0.0, pair.spearman or 0.0
+    return f"{pearson:+.2f}" if abs(pearson) >= abs(spearman) - 0.05 else f"{spearman:+.2f} by rank"
 
 
 def write_drift(report: DriftReport, quiet: bool) -> None:

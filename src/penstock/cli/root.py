@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from penstock.cli.console import clean_lines, prepare_streams, say, say_error, write_json
 from penstock.cli.help import Group, examples
+from penstock.cli.servers import meant_for_server
 from penstock.core.errors import ConfigurationError, PenstockError
 
 USAGE = 2
@@ -21,14 +22,22 @@ PROFILE = "PENSTOCK_PROFILE"
 
 _COMMANDS = {
     "run": "Run a flow in this process, durably, with live progress.",
-    "runs": "List, show, resume, fork, cancel and delete runs, and read their logs.",
+    "runs": "List, show, pause, resume, fork, cancel and delete runs, and read their logs.",
     "flows": "List flows, and show what parameters they take.",
     "deploy": "Deploy flows: from then on their schedules make runs.",
     "serve": "Deploy flows, and execute their runs from here.",
     "deployments": "List, show, run, pause, resume and delete deployments.",
+    "workflows": "Make workflows, which are flows given as data; list, change, run and delete them.",
+    "import": "Take over flows that were written for another orchestrator.",
+    "engines": "List the engines that runs can be executed by, and what each can do.",
     "schedule": "See when a schedule is due.",
     "backfill": "Run a flow for many partitions, a few at a time.",
     "server": "Serve the API, make the runs of schedules and execute them, all in one.",
+    "users": "Say who may sign in to the server, and what they may do.",
+    "keys": "API keys for programs: create, list, revoke and rotate them.",
+    "login": "Sign in to a server, for the commands that are meant for it.",
+    "logout": "Sign out of a server again.",
+    "audit": "See who did what to what, and whether the record of it is sound.",
     "worker": "Execute the runs of a pool; list the workers there are.",
     "pools": "Say how many runs of a pool may be executed at once, and which come first.",
     "limits": "Say how much may happen at once, or in a second, over all runs.",
@@ -39,6 +48,7 @@ _COMMANDS = {
     "dataset": "List datasets and look at them; see how they became what they are.",
     "sql": "Ask the warehouse, or the tables of a lake, in SQL.",
     "automations": "Do something when something happens, or does not happen for too long.",
+    "alerts": "See what people were told, try it again, and keep things quiet for a while.",
     "events": "See what happens: the events of the journal, as they are recorded.",
     "webhook": "Let others tell what has happened: verified, made into events, kept before acknowledged.",
     "artifacts": "List and show what runs left to look at.",
@@ -49,6 +59,14 @@ _COMMANDS = {
     "db": "Look after the journal: upgrade, status, purge, vacuum.",
     "version": "Show the versions of Penstock, Python and SQLite.",
 }
+
+_MODULES = {"import": "porting"}
+"""Commands that cannot be the name of a module."""
+
+
+def command_of(name: str) -> Any:
+    """A command, or a group of them, by its name."""
+    return importlib.import_module(f"penstock.cli.{_MODULES.get(name, name)}").command
 
 
 class Root(Group):
@@ -69,7 +87,7 @@ class Root(Group):
         name, stub, rest = super().resolve_command(ctx, args)
         if stub is None or name is None:
             return name, stub, rest
-        return name, importlib.import_module(f"penstock.cli.{name}").command, rest
+        return name, command_of(name), rest
 
 
 app = typer.Typer(cls=Root, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -90,6 +108,7 @@ def _show_version(wanted: bool) -> None:
         "penstock run flow.py --profile services  # with other settings",
         "penstock runs list --state failed  # what went wrong",
         "penstock runs resume last  # go on where it stopped",
+        "penstock --server http://127.0.0.1:4300 runs list  # of a server",
     )
 )
 def _root(
@@ -99,6 +118,10 @@ def _root(
     profile: Annotated[
         str | None,
         typer.Option("--profile", metavar="NAME", help="Use the settings of this profile; may stand anywhere."),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", metavar="URL", help="Ask this server, not the journal at hand; may stand anywhere."),
     ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show Python tracebacks of errors; may stand anywhere.")
@@ -123,7 +146,7 @@ def call(arguments: list[str]) -> int:
     debug, arguments = _without_debug(arguments)
     as_json = "--json" in arguments
     try:
-        arguments = _in_profile(arguments)
+        arguments = meant_for_server(_in_profile(arguments))
         answer = typer.main.get_command(app).main(arguments, prog_name="penstock", standalone_mode=False)
         return answer if isinstance(answer, int) else 0
     except PenstockError as error:

@@ -11,14 +11,15 @@ from typing import Annotated
 import typer
 
 from penstock.cli.console import clean, clean_lines, write, write_json_line
+from penstock.cli.desk import at_desk
 from penstock.cli.display import Said
 from penstock.cli.help import JSON
-from penstock.cli.session import complete_run, complete_step, named_run, reading
+from penstock.cli.session import complete_run, complete_step, named_run
 from penstock.cli.units import moment
 from penstock.core.errors import RunNotFound
 from penstock.core.events import now_us
 from penstock.core.model import LogLine, Run, RunFilter
-from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
 from penstock.orchestrator.records import level_name, log_record
 
 _LOOK_SECONDS = 0.3
@@ -47,8 +48,8 @@ def logs(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show what a run and its subflows logged."""
-    with reading() as penstock:
-        journal = penstock.journal
+    with at_desk() as desk:
+        journal = desk.journal
         wanted = named_run(journal, run)
         if step is not None and not _has_step(journal, wanted, step):
             raise RunNotFound(
@@ -71,14 +72,14 @@ def logs(
         write(f"{clean(wanted.name)} has logged nothing{' in this step' if step else ''}.")
 
 
-def _is_over(journal: Journal, run_id: str) -> bool:
+def _is_over(journal: Reading, run_id: str) -> bool:
     found = journal.run(run_id)
     if found is None or found.ended:
         return True
     return found.lost(now_us()) and found.pool is None  # a run of a pool is put back when its process died
 
 
-def family(journal: Journal, run: Run) -> list[Run]:
+def family(journal: Reading, run: Run) -> list[Run]:
     """The run, and the runs of its subflows."""
     found, place = [run], 0
     while place < len(found):
@@ -87,7 +88,7 @@ def family(journal: Journal, run: Run) -> list[Run]:
     return found
 
 
-def _has_step(journal: Journal, run: Run, step: str) -> bool:
+def _has_step(journal: Reading, run: Run, step: str) -> bool:
     return any(_fits(found.key, step) for member in family(journal, run) for found in journal.task_runs(member.id))
 
 
@@ -100,7 +101,7 @@ def _fits(key: str, step: str) -> bool:
     return key == step or key.startswith((f"{step}/", f"{step}#", f"{step}~"))
 
 
-def new_lines(journal: Journal, run_ids: list[str], seen: dict[str, int]) -> Iterator[LogLine]:
+def new_lines(journal: Reading, run_ids: list[str], seen: dict[str, int]) -> Iterator[LogLine]:
     """Lines not seen yet, of several runs in the order they were logged; read in pages."""
 
     def pages(run_id: str) -> Iterator[LogLine]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from penstock.cli.console import Column, clean, clean_lines, colour, glyph, text, write_table
 from penstock.cli.session import short
 from penstock.cli.units import age, ahead, duration
+from penstock.core.events import ON_REQUEST
 from penstock.core.model import Run
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def waiting_told(run: Run, now: int) -> str:
     found = run.waiting
     if found is None:
         return "paused"
+    if found.key == ON_REQUEST:
+        return clean(clean_lines(found.prompt or "paused")[0])
     if found.kind == "sleep":
         return f"sleeps, goes on {ahead(found.until, now)}" if found.until is not None else "sleeps"
     until = f", gives up {ahead(found.until, now)}" if found.until is not None else ""

@@ -17,16 +17,20 @@ from penstock.cli.console import (
     write_json,
     write_parts,
 )
+from penstock.cli.desk import at_desk, server
 from penstock.cli.execution import execute
+from penstock.cli.following import follow
 from penstock.cli.help import JSON, PLAIN, QUIET, Command, Group, examples
-from penstock.cli.session import complete_run, complete_step, going_on, named_run, reading, short
+from penstock.cli.session import complete_run, complete_step, going_on, named_run, short
 from penstock.cli.summary import advice
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
+from penstock.core.extras import LateModule
 from penstock.core.model import Run
 from penstock.engine import recovery
 from penstock.orchestrator.records import run_record
 
+_remote: Any = LateModule("penstock.cli.desk_remote")
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 
 RUN = typer.Argument(
@@ -40,7 +44,7 @@ RUNS = typer.Argument(metavar="RUN...", help="One or more runs.", autocompletion
 
 @app.callback()
 def _runs() -> None:
-    """List, show, resume, fork, cancel and delete runs, and read their logs.
+    """List, show, pause, resume, fork, cancel and delete runs, and read their logs.
 
     A run is named by its id, by the beginning or the end of its id, by its name, or by `last`.
     """
@@ -86,7 +90,7 @@ app.command(
     cls=Command,
     epilog=examples(
         "penstock runs resume last  # go on with the newest run",
-        "penstock runs resume 8b5bd7be  # with any run that crashed, failed or was cancelled",
+        "penstock runs resume 8b5bd7be  # with any run that crashed, failed, was cancelled or paused",
     ),
 )
 def resume(
@@ -99,12 +103,15 @@ def resume(
 
     Steps that completed are not executed again. A run whose process was killed goes on under its own id; one that has
     ended stays as it is, and a new run takes over its completed steps.
-    A run that was begun with a profile goes on with it.
+    A run that was begun with a profile goes on with it. With --server a worker of the server executes it, and its end
+    is waited for.
     """
     if json:
         answer_in_json()
+    if place := server():
+        return _by_worker(place, run, None, quiet, json)
     with going_on(run) as (penstock, wanted):
-        if answers.unpaused(penstock.journal, wanted):
+        if answers.unpaused(penstock.journal, wanted, json):
             return 0
         going, flow = recovery.prepare_resume(penstock.engine, wanted.id)
         if going.id != wanted.id and not (quiet or json):
@@ -146,6 +153,8 @@ def fork(
     """
     if json:
         answer_in_json()
+    if place := server():
+        return _by_worker(place, run, from_step, quiet, json)
     with going_on(run) as (penstock, origin):
         flow = recovery.flow_of(origin)
         made = recovery.fork(penstock.journal, origin, from_step)
@@ -156,6 +165,41 @@ def fork(
             return penstock.engine.resume(made.id, flow, True)
 
         return execute(penstock, start, resumed=made, quiet=quiet, plain=plain, as_json=json)
+
+
+def _by_worker(place: str, run: str, from_step: str | None, quiet: bool, as_json: bool) -> int:
+    """Have a server go on with a run: one of its workers executes it, and its end is waited for."""
+    with _remote.asking(place) as desk:
+        wanted = named_run(desk.journal, run)
+        made = desk.again(wanted.id, from_step)
+        if made.id != wanted.id and not (quiet or as_json):
+            told = f"{clean(wanted.name)} stays as it is; a new run takes over: {clean(made.name)}"
+            write_parts([[(told, "")], []])
+        return follow(desk, made, lines=not quiet, as_json=as_json)
+
+
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "penstock runs pause last  # it begins no other step",
+        'penstock runs pause amber-otter --reason "the warehouse is moved"  # and says why',
+        "penstock runs resume last  # it goes on",
+    ),
+)
+def pause(
+    run: Annotated[str, RUN],
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why.")] = None,
+    json: Annotated[bool, JSON] = False,
+) -> None:
+    """Let a run begin no other step until it is resumed. Steps under way, and those submitted before, end."""
+    with at_desk() as desk:
+        asked = desk.pause(named_run(desk.journal, run).id, reason)
+    if json:
+        write_json({"run": run_record(asked, now_us())})
+        return
+    told = "is paused" if asked.state == "Paused" else "pauses before its next step"
+    ways = [(f"penstock runs resume {short(asked.id)}", "let it go on")]
+    write_parts([[(f"{glyph('Paused')} ", colour("Paused")), (f"{clean(asked.name)} {told}", "")], *advice(ways)])
 
 
 @app.command(
@@ -176,9 +220,8 @@ def cancel(
 
     Its process is asked first; after the grace time it is killed, together with every process it has started.
     """
-    with reading() as penstock:
-        wanted = named_run(penstock.journal, run)
-        ended = recovery.cancel(penstock.journal, wanted.id, grace_seconds=grace)
+    with at_desk() as desk:
+        ended = desk.cancel(named_run(desk.journal, run).id, grace)
         if json:
             write_json({"run": run_record(ended, now_us())})
             return
@@ -200,16 +243,16 @@ def delete(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete runs with their subflow runs, logs and results, for good."""
-    with reading() as penstock:
-        wanted = list({found.id: found for found in (named_run(penstock.journal, name) for name in runs)}.values())
+    with at_desk() as desk:
+        wanted = list({found.id: found for found in (named_run(desk.journal, name) for name in runs)}.values())
         if not yes:
             _confirm(wanted)
-        count = sum(recovery.delete(penstock.journal, found.id) for found in wanted)
-        files = penstock.results.sweep(penstock.journal.unused)
+        count, files = desk.delete([found.id for found in wanted])
     if json:
         write_json({"deleted": [found.id for found in wanted], "runs": count, "result_files": files})
     else:
-        write_parts([[(f"Deleted {counted(count, 'run')} and {counted(files, 'result file')}.", "")]])
+        also = f" and {counted(files, 'result file')}" if files is not None else ""
+        write_parts([[(f"Deleted {counted(count, 'run')}{also}.", "")]])
 
 
 def _confirm(runs: list[Run]) -> None:

@@ -15,11 +15,12 @@ from penstock.cli.duty import attend, show_for
 from penstock.cli.help import Command, examples
 from penstock.cli.plans import next_sentence, schedules_told
 from penstock.cli.session import executing
+from penstock.core.deployments import SERVED
 from penstock.core.events import now_us
 from penstock.core.model import StoredDeployment
 from penstock.orchestrator.automations import automations_in_project
 from penstock.orchestrator.automations import declare as declare_automations
-from penstock.orchestrator.services import DEFAULT_SLOTS, SERVED, deploy, environment_of
+from penstock.orchestrator.services import DEFAULT_SLOTS, deploy, environment_of
 from penstock.orchestrator.worker import WorkerOptions
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

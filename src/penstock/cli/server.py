@@ -10,7 +10,7 @@ from penstock.cli.console import answer_in_json, counted, write_json_line
 from penstock.cli.duty import attend, show_for
 from penstock.cli.help import Command, Group, examples
 from penstock.cli.serve import DRAIN, LINES, PLAIN, QUIET, environment
-from penstock.cli.session import executing
+from penstock.cli.session import executing, log_lines
 from penstock.core.clock import iso, now_us
 from penstock.core.extras import LateExtra, require
 from penstock.orchestrator.services import DEFAULT_SLOTS
@@ -37,7 +37,10 @@ def _server_group() -> None:
 )
 def start(
     host: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Where it listens; an address of this machine only.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Where it listens; an address of this machine only, unless everybody signs in."
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(metavar="N", min=0, max=65_535, help="4300 when left out.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="So many runs at once.")] = DEFAULT_SLOTS,
@@ -48,8 +51,9 @@ def start(
 ) -> int:
     """Bring up the API, a scheduler and a worker of the pool `default`.
 
-    Nobody has to sign in yet, so it listens on this machine only. Ctrl-C or SIGTERM stops it when the runs under way
-    have ended, a second time puts them back into their queue at once; until then requests are answered.
+    Unless it is set up so that everybody signs in (auth = "required"), it listens on this machine only. Ctrl-C or
+    SIGTERM stops it when the runs under way have ended, a second time puts them back into their queue at once; until
+    then requests are answered.
 
     Exit codes: 0 stopped as asked, 2 a mistake (nothing was served).
     """
@@ -58,6 +62,7 @@ def start(
     for module in ("fastapi", "uvicorn"):
         require(module, "server")
     settings = _settings.load_server_settings(host=host, port=port)
+    log_lines()
     with executing() as penstock, _server.serving(penstock, settings) as url:
         how = WorkerOptions(
             slots=limit,
@@ -66,6 +71,8 @@ def start(
             environment=environment(silent=quiet or json),
         )
         greeting = [f"Serving {url}/api/v1, at most {counted(limit, 'run')} at once. Ctrl-C stops."]
+        if settings.auth == "required" and not penstock.journal.credentials(kind="account"):
+            greeting.append("Nobody can sign in yet: penstock users create-admin NAME")
         show = show_for(penstock, how, f"server at {url}", greeting=greeting, quiet=quiet, plain=plain, as_json=json)
         if json:
             write_json_line({"event": "serving", "at": iso(now_us()), "url": url})

@@ -17,7 +17,8 @@ from penstock.cli.units import age
 from penstock.core.errors import ConfigurationError, FlowNotFound, PenstockError, RunNotFound
 from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter
-from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
+from penstock.engine.logs import install
 from penstock.engine.recovery import find_run
 from penstock.journal.memory import MemoryJournal
 
@@ -34,6 +35,13 @@ def journal_file(settings: Settings) -> Path | None:
     if settings.database_url.startswith("sqlite:///"):
         return Path(settings.database_url.removeprefix("sqlite:///"))
     return None
+
+
+def log_lines() -> None:
+    """Have this process log to stderr for programs, where the settings say so."""
+    settings = load_settings()
+    if settings.log_format == "json":
+        install(settings.level, True, settings.log_format)
 
 
 @contextmanager
@@ -101,7 +109,7 @@ def profile_parameters(flow: str) -> dict[str, Any]:
     return profile.parameters.get(flow, {}) if profile is not None else {}
 
 
-def named_run(journal: Journal, wanted: str) -> Run:
+def named_run(journal: Reading, wanted: str) -> Run:
     """A run by id, by the beginning or the end of its id, by name, or the newest one for `last`.
 
     Raises:

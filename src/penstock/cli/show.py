@@ -8,17 +8,18 @@ import msgspec
 import typer
 
 from penstock.cli.console import clean, clean_lines, colour, console, fitting, glyph, text, width, write, write_json
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON
 from penstock.cli.progress import Progress
 from penstock.cli.run_table import waiting_told
-from penstock.cli.session import complete_run, named_run, reading, short
+from penstock.cli.session import complete_run, named_run, short
 from penstock.cli.summary import advice
 from penstock.cli.tree import Tree
 from penstock.cli.units import age, ahead, duration, moment
-from penstock.core.events import ErrorInfo, now_us
+from penstock.core.events import ON_REQUEST, ErrorInfo, Waiting, now_us
 from penstock.core.model import Artifact, Run, RunFilter, TaskRun
-from penstock.core.ports import Journal
-from penstock.orchestrator.records import artifact_record, error_record, errors_of, run_record, step_record
+from penstock.core.ports.reading import Reading
+from penstock.orchestrator.records import artifact_record, error_record, run_record, step_record
 
 _DIM = "bright_black"
 _MOST_ERRORS = 5
@@ -41,8 +42,8 @@ def show(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show a run: its steps as a tree, parameters, errors, and the runs it came from and led to."""
-    with reading() as penstock:
-        journal = penstock.journal
+    with at_desk() as desk:
+        journal = desk.journal
         found = named_run(journal, run)
         now = now_us()
         steps = journal.task_runs(found.id)
@@ -50,7 +51,7 @@ def show(
         origin = journal.run(found.origin_id) if found.origin_id else None
         later = continuations(journal, found)
         kept = journal.artifacts(found.id, bare=True)
-        errors = errors_of(journal, found.id) if _went_wrong(found, steps) else []
+        errors = desk.errors(found.id) if _went_wrong(found, steps) else []
         if json:
             write_json(
                 {
@@ -71,7 +72,7 @@ def show(
     _write_advice(found, now)
 
 
-def continuations(journal: Journal, run: Run) -> list[Run]:
+def continuations(journal: Reading, run: Run) -> list[Run]:
     """Runs that took over steps of this one. They are newer than it, and of the same flow."""
     found: list[Run] = []
     before = None
@@ -161,7 +162,7 @@ def _cut(value: str, beside: int) -> str:
     return value if len(value) <= room else value[: room - 1] + fitting("…")
 
 
-def _write_tree(journal: Journal, run: Run, now: int, all_steps: bool) -> None:
+def _write_tree(journal: Reading, run: Run, now: int, all_steps: bool) -> None:
     progress = Progress(run.id)
     _fill(journal, progress, run, now, 0)
     if not progress.runs[run.id].groups:
@@ -172,7 +173,7 @@ def _write_tree(journal: Journal, run: Run, now: int, all_steps: bool) -> None:
     console().print(drawn, soft_wrap=True)
 
 
-def _fill(journal: Journal, progress: Progress, run: Run, now: int, depth: int) -> None:
+def _fill(journal: Reading, progress: Progress, run: Run, now: int, depth: int) -> None:
     progress.restore(run, journal.task_runs(run.id), goes_on=False, state=run.shown_state(now))
     if depth < 20:
         for child in journal.runs(RunFilter(parent_id=run.id, limit=_MOST_CHILDREN)):
@@ -208,7 +209,10 @@ def write_errors(errors: list[tuple[str | None, ErrorInfo]]) -> None:
         write(text((f"\n{len(told) - _MOST_ERRORS} other errors: penstock runs show --json", _DIM)))
 
 
-def _answers(kind: str, name: str) -> list[tuple[str, str]]:
+def _answers(waiting: Waiting, name: str) -> list[tuple[str, str]]:
+    kind = waiting.kind
+    if waiting.key == ON_REQUEST:
+        return [(f"penstock runs resume {name}", "let it go on")]
     if kind == "approval":
         return [(f"penstock runs approve {name}", "say yes"), (f"penstock runs reject {name}", "say no")]
     return [(f"penstock runs answer {name}", "let it go on" if kind == "pause" else "tells what it asks")]
@@ -224,7 +228,7 @@ def _write_advice(run: Run, now: int) -> None:
         ways[0] = (f"penstock runs logs {name} --follow", "what it says meanwhile")
         ways.append((f"penstock runs cancel {name}", "stop it"))
     if run.waiting is not None and run.waiting.kind != "sleep" and not run.lost(now):
-        ways = [*_answers(run.waiting.kind, name), *ways]
+        ways = [*_answers(run.waiting, name), *ways]
     write()
     for line in advice(ways):
         write(text(*line))

@@ -164,14 +164,12 @@ def _warehouse(on: str | None, read_only: bool) -> Place:
 
 def _connection(name: str) -> Any:
     """A saved connection."""
-    from penstock.app import project_home
     from penstock.cli.session import reading
     from penstock.core.connections import Connection
-    from penstock.engine.connections.shelf import shelf_at
+    from penstock.orchestrator.shelves import shelf_of
 
     with reading() as penstock:
-        shelf = shelf_at(penstock.home, project_home(Path.cwd()).parent, lambda: penstock.journal)
-        return shelf.load(name, Connection)
+        return shelf_of(penstock).load(name, Connection)
 
 
 def _execute(place: Place, sql: str, values: list[str], began: float, json: bool) -> None:

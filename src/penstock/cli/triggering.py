@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from penstock.authoring.parameters import validate
 from penstock.cli.console import clean, fitting, glyph, write_json, write_parts
+from penstock.cli.desk import at_desk
 from penstock.cli.following import follow as follow_run
-from penstock.cli.parameters import given_parameters, read_file
+from penstock.cli.parameters import given_parameters, plain_parameters
 from penstock.cli.plans import obstacle
-from penstock.cli.session import executing, named_flow, short
+from penstock.cli.session import named_flow, short
 from penstock.cli.summary import advice
 from penstock.cli.units import ahead, moment
 from penstock.core.calendar.moments import as_seconds
@@ -20,8 +21,8 @@ from penstock.core.deployments import Deployment, of_data
 from penstock.core.errors import ConfigurationError, FlowNotFound, ParameterError
 from penstock.core.events import now_us
 from penstock.core.model import Run
-from penstock.core.ports import Journal
-from penstock.orchestrator.deployments import find_deployment, trigger
+from penstock.core.ports.reading import Reading
+from penstock.orchestrator.deployments import find_deployment
 from penstock.orchestrator.records import run_record
 
 _DIM = "bright_black"
@@ -42,26 +43,21 @@ class Asked(NamedTuple):
 def run(asked: Asked, *, follow: bool, wait: bool, as_json: bool) -> int:
     """Make the run, and follow it if that is wanted; returns the exit code."""
     began = now_us()
-    with executing() as penstock:
-        deployment = of_data(find_deployment(penstock.journal, asked.deployment).spec)
+    with at_desk(writing=True) as desk:
+        deployment = of_data(find_deployment(desk.journal, asked.deployment).spec)
         due = _instant(asked.at, began) if asked.at is not None else None
-        made = trigger(
-            penstock.journal,
-            asked.deployment,
-            _parameters(deployment, asked.param, asked.params_file),
-            at=due,
-            key=asked.key,
-            tags=asked.tags,
-            run_name=asked.run_name,
-            cause="cli",
+        given = asked.param, asked.params_file
+        parameters = plain_parameters(*given) if desk.remote else _parameters(deployment, *given)
+        made = desk.deployments.trigger(
+            asked.deployment, parameters, at=due, key=asked.key, tags=asked.tags, run_name=asked.run_name
         )
-        known = made.created_at < began
+        known = asked.key is not None and made.created_at < began
         if as_json and not (follow or wait):
             write_json({"run": run_record(made, now_us()), "new": not known})
             return 0
         if not as_json and not wait:
-            _tell(penstock.journal, made, known, advise=not follow)
-        return follow_run(penstock, made, lines=follow, as_json=as_json) if follow or wait else 0
+            tell(desk.journal, made, known, advise=not follow)
+        return follow_run(desk, made, lines=follow, as_json=as_json) if follow or wait else 0
 
 
 def _instant(text: str, now: int) -> int:
@@ -82,7 +78,7 @@ def _parameters(deployment: Deployment, given: Sequence[str], file: Path | None)
     try:
         flow = named_flow(deployment.entrypoint)
     except FlowNotFound:
-        return _unchecked(given, file)
+        return plain_parameters(given, file)
     found = given_parameters(flow, given, file)
     _check(flow, {**deployment.parameters, **found})
     return found
@@ -106,22 +102,8 @@ def _check(flow: Any, parameters: Mapping[str, Any]) -> None:
         validate(f"flow {flow.name!r}", flow.fn, known)
 
 
-def _unchecked(given: Sequence[str], file: Path | None) -> dict[str, Any]:
-    import msgspec
-
-    values: dict[str, Any] = read_file(file) if file is not None else {}
-    for item in given:
-        name, equals, text = item.partition("=")
-        if not equals or not name.strip():
-            raise ConfigurationError(f"--param {item!r} is no parameter.", hint="give it as NAME=VALUE")
-        try:
-            values[name.strip()] = msgspec.json.decode(text.encode("utf-8", "surrogateescape"))
-        except (msgspec.DecodeError, UnicodeError):
-            values[name.strip()] = text
-    return values
-
-
-def _tell(journal: Journal, run: Run, known: bool, *, advise: bool) -> None:
+def tell(journal: Reading, run: Run, known: bool, *, advise: bool) -> None:
+    """Say that a run was made, or was there already."""
     now = now_us()
     name = f"{clean(run.deployment)} · {clean(run.name)}"
     if known:

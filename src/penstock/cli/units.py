@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from penstock.core.clock import iso as iso
+from penstock.core.clock import micros as micros
 
 
 def duration(microseconds: int | None) -> str:
@@ -85,16 +86,6 @@ def in_zone(at: int, zone: str) -> str:
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[there.weekday()]  # %a would follow the locale
     text = there.isoformat(" ")
     return f"{day} {text[:19].removesuffix(':00')} {text[19:]}"
-
-
-def micros(moment: str) -> int:
-    """The time of the journal behind an ISO time; one without an offset is in this machine's time zone.
-
-    Raises:
-        ValueError: it is none.
-    """
-    at = datetime.datetime.fromisoformat(moment).astimezone(datetime.UTC)
-    return (at - datetime.datetime.fromtimestamp(0, datetime.UTC)) // datetime.timedelta(microseconds=1)
 
 
 def size(count: int) -> str:

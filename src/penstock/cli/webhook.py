@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from penstock.app import Penstock, project_home
 from penstock.cli.console import clean, counted, text, write, write_json
+from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
-from penstock.cli.session import executing, reading
+from penstock.cli.session import reading
 from penstock.cli.webhook_view import (
     delivery_record,
     hook_record,
@@ -26,10 +26,9 @@ from penstock.cli.webhook_view import (
     write_rehearsal,
 )
 from penstock.control import webhooks
-from penstock.control.webhooks import Receiver, Request, Signature
-from penstock.core.errors import ConfigurationError, ConnectionNotFound, PenstockError
+from penstock.control.webhooks import Request, Signature
+from penstock.core.errors import ConfigurationError, PenstockError
 from penstock.core.webhooks import ACCEPTED, FAILED, REFUSED
-from penstock.engine.connections.shelf import Shelf, shelf_at
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 _MOST_SAMPLE = 25_000_000
@@ -54,14 +53,6 @@ def _webhooks() -> None:
     A request to a webhook is verified, made into an event by a template, and kept before it is acknowledged.
     Automations do something about the event.
     """
-
-
-def _receiver(penstock: Penstock) -> Receiver:
-    return Receiver(penstock.journal, webhooks.secret_of(_shelf(penstock).load))
-
-
-def _shelf(penstock: Penstock) -> Shelf:
-    return shelf_at(penstock.home, project_home(Path.cwd()).parent, lambda: penstock.journal)
 
 
 @app.command(
@@ -128,26 +119,14 @@ def create(
         "description": description,
     }
     hook = webhooks.hook_of(name, given)
-    with executing() as penstock:
-        again = webhooks.declare(penstock.journal, hook, overwrite=overwrite)
-        missing = _missing(_shelf(penstock), hook)
+    with at_desk(writing=True) as desk:
+        again, missing = desk.hooks.declare(hook, overwrite)
     if json:
         write_json({"webhook": hook_record(hook), "overwritten": again, "missing_secrets": missing})
         return
     write(f"{'Overwrote' if again else 'Created'} the webhook {name}. Try it: penstock webhook test {name} --body FILE")
     for each in missing:
         write(text((f"There is no secret {each} yet. Save it: penstock connection create secret {each}", "yellow")))
-
-
-def _missing(shelf: Shelf, hook: webhooks.Hook) -> list[str]:
-    """Its secrets that are not saved."""
-    missing = []
-    for each in hook.secrets:
-        try:
-            shelf.find(each.connection)
-        except ConnectionNotFound:
-            missing.append(each.connection)
-    return missing
 
 
 def _secret(given: str) -> dict[str, str]:
@@ -193,9 +172,9 @@ def _object(file: Path) -> dict[str, Any]:
 )
 def list_webhooks(json: Annotated[bool, JSON] = False) -> None:
     """List webhooks: how each knows its sender, and when the last request came."""
-    with reading() as penstock:
-        found = webhooks.every_hook(penstock.journal)
-        last = {each.slug: penstock.journal.deliveries(each.slug, limit=1) for each in found}
+    with at_desk() as desk:
+        found = desk.hooks.all()
+        last = {each.slug: desk.hooks.deliveries(each.slug, None, 1) for each in found}
     if json:
         write_json({"webhooks": [hook_record(each, last[each.slug]) for each in found]})
     elif not found:
@@ -207,8 +186,8 @@ def list_webhooks(json: Annotated[bool, JSON] = False) -> None:
 @app.command(cls=Command, epilog=examples("penstock webhook show github  # how it is set, and its template"))
 def show(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> None:
     """Show a webhook. Secrets are never shown."""
-    with reading() as penstock:
-        hook = webhooks.find_hook(penstock.journal, name)
+    with at_desk() as desk:
+        hook = desk.hooks.get(name)
     if json:
         write_json({"webhook": hook_record(hook)})
     else:
@@ -222,13 +201,13 @@ def delete(
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete a webhook. What came to it stays on record until it is old; its secrets stay saved."""
-    with reading() as penstock:
-        webhooks.find_hook(penstock.journal, name)
+    with at_desk() as desk:
+        desk.hooks.get(name)
         if not yes:
             if not sys.stdin.isatty():
                 raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
             typer.confirm(f"Delete the webhook {clean(name)}?", abort=True, err=True)
-        webhooks.delete(penstock.journal, name)
+        desk.hooks.delete(name)
     if json:
         write_json({"deleted": name})
     else:
@@ -268,10 +247,9 @@ def rehearse(
         body=_read(body) if body is not None else b"",
         client=client,
     )
-    with reading() as penstock:
-        hook = webhooks.find_hook(penstock.journal, name)
-        secrets = _receiver(penstock).secrets(hook, request.at) if not unsigned else []
-    found = webhooks.rehearse(hook, request, secrets, signed=not unsigned)
+    with at_desk() as desk:
+        hook = desk.hooks.get(name)
+        found = desk.hooks.rehearse(name, request, not unsigned)
     write_rehearsal(found, hook.signature.scheme, not unsigned, json)
     if found.refused or found.failed:
         raise typer.Exit(1)
@@ -304,10 +282,8 @@ def deliveries(
     """List requests that came to webhooks, what became of each, and why."""
     if status not in (None, ACCEPTED, REFUSED, FAILED):
         raise ConfigurationError(f"--status {status!r} is no status.", hint=f"{ACCEPTED}, {REFUSED} or {FAILED}")
-    with reading() as penstock:
-        found = penstock.journal.deliveries(name, status, limit=limit)
-        if name is not None and not found:
-            webhooks.find_hook(penstock.journal, name)
+    with at_desk() as desk:
+        found = desk.hooks.deliveries(name, status, limit)
     if json:
         write_json({"deliveries": [delivery_record(each) for each in found]})
     elif not found:
@@ -319,8 +295,8 @@ def deliveries(
 @app.command(cls=Command, epilog=examples("penstock webhook delivery 1f2e3d4c  # the request, and its events"))
 def delivery(ident: Annotated[str, DELIVERY], json: Annotated[bool, JSON] = False) -> None:
     """Show one delivery: the request as it was kept, and the events that were made of it."""
-    with reading() as penstock:
-        found = webhooks.find_delivery(penstock.journal, ident)
+    with at_desk() as desk:
+        found = desk.hooks.delivery(ident)
     write_delivery(found, json)
 
 
@@ -332,8 +308,8 @@ def redeliver(ident: Annotated[str, DELIVERY], json: Annotated[bool, JSON] = Fal
 
     One that was accepted becomes a second event. One that was not becomes one event, however often it is tried.
     """
-    with executing() as penstock:
-        outcome = _receiver(penstock).redeliver(ident)
+    with at_desk(writing=True) as desk:
+        outcome = desk.hooks.redeliver(ident)
     if json:
         write_json({"delivery": outcome_record(outcome)})
     else:

@@ -12,7 +12,7 @@ from penstock.cli.duty import attend, show_for
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.plans import complete_pool, is_alive, place_of, worker_record
 from penstock.cli.serve import DRAIN, FRESH, LINES, PLAIN, QUIET, environment
-from penstock.cli.session import executing, reading
+from penstock.cli.session import executing, log_lines, reading
 from penstock.cli.units import age
 from penstock.core.events import now_us
 from penstock.core.model import Worker
@@ -76,6 +76,7 @@ def start(
     """
     if json:
         answer_in_json()
+    log_lines()
     with executing() as penstock:
         how = WorkerOptions(
             pool=pool,

@@ -2,26 +2,88 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 
-from penstock.app import Penstock
+from penstock.app import Penstock, Settings
 from penstock.authoring.callables import Callables
 from penstock.control import problems
-from penstock.control.api import health, runs, workflows
-from penstock.control.bodies import BODIES
+from penstock.control.access import current_user
+from penstock.control.api import (
+    alerts,
+    audit,
+    automations,
+    connections,
+    deployments,
+    events,
+    files,
+    health,
+    hooks,
+    jobs,
+    lookup,
+    metrics,
+    oidc,
+    plans,
+    runs,
+    streams,
+    summary,
+    users,
+    webhooks,
+    workflows,
+)
+from penstock.control.api import auth as auth_routes
+from penstock.control.auth import Auth, auth_of
+from penstock.control.auth.oidc import SignOn
+from penstock.control.auth.provider import Provider
+from penstock.control.cache import cache_of
+from penstock.control.description import complete
+from penstock.control.jobs import Jobs
+from penstock.control.metrics import Metrics
 from penstock.control.middleware import Guards, Limits, RequestIds
 from penstock.control.models import ProblemOut
-from penstock.control.settings import ServerSettings
+from penstock.control.packing import Packing
+from penstock.control.settings import OidcSettings, ServerSettings, is_safe_url
+from penstock.control.streams import Hub, room
+from penstock.control.telling import tracing
+from penstock.control.webhooks.intake import intake_of
 from penstock.control.wiring import Control
+from penstock.core.errors import ConfigurationError
+from penstock.engine.connections.secret import secret_of
 from penstock.engine.workflows import callables_of
+from penstock.orchestrator.engines import Engines
+from penstock.orchestrator.shelves import shelf_of
 from penstock.orchestrator.workflows import Workflows
 
 _PREFIX = "/api/v1"
-_HEADERS = ("ETag", "Location", "X-Request-ID")
+_HEADERS = ("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "X-Request-ID")
+_ASKED = (
+    "Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Last-Event-ID", "X-Request-ID",
+)  # fmt: skip
+_ROUTERS = (
+    workflows.router,
+    streams.router,
+    events.router,
+    summary.router,
+    jobs.router,
+    lookup.router,
+    runs.router,
+    files.router,
+    users.users,
+    users.keys,
+    audit.router,
+    alerts.alerts,
+    alerts.quiet,
+    webhooks.router,
+    automations.router,
+    deployments.router,
+    plans.router,
+    connections.router,
+)
+"""All of them ask who it is. Of two routes that fit an address, the first is taken."""
 
 
 def create_app(
@@ -44,36 +106,89 @@ def create_app(
         openapi_url=f"{_PREFIX}/openapi.json",
         responses={"4XX": {"model": ProblemOut, "description": "What is wrong, and where."}},
     )
-    found = Workflows(penstock.journal, callables or callables_of())
-    app.state.control = Control(penstock, found, settings)
+    app.state.control = _wired(penstock, settings, callables)
     problems.install(app)
-    app.include_router(workflows.router, prefix=_PREFIX)
-    app.include_router(runs.router, prefix=_PREFIX)
-    app.include_router(health.router)
-    app.add_middleware(GZipMiddleware, minimum_size=1_000)
-    app.add_middleware(Limits, max_body_bytes=settings.max_body_bytes)
-    hosts = frozenset({"localhost", "127.0.0.1", "::1", settings.host.lower()})
-    app.add_middleware(Guards, hosts=hosts, origins=settings.cors_origins)
+    asked = [Depends(current_user)]  # before a body is read
+    for router in _ROUTERS:
+        app.include_router(router, prefix=_PREFIX, dependencies=asked)
+    for open_one in (auth_routes.router, oidc.router):
+        app.include_router(open_one, prefix=_PREFIX)
+    for router in (health.router, metrics.router, hooks.router):
+        app.include_router(router)
+    _surround(app, settings)
+    _describe(app)
+    return app
+
+
+def _wired(penstock: Penstock, settings: ServerSettings, callables: Callables | None) -> Control:
+    """What the routes work with: what they change in the journal is audited."""
+    auth = auth_of(penstock.journal, partial(shelf_of, penstock))
+    penstock, raw = copy.copy(penstock), penstock.journal
+    penstock.journal = auth.journal
+    hub = Hub(raw, room())
+    return Control(
+        penstock=penstock,
+        workflows=Workflows(penstock.journal, callables or callables_of(), Engines(penstock)),
+        settings=settings,
+        shelf=auth.shelf,
+        intake=intake_of(raw, auth.shelf),
+        streams=hub,
+        jobs=Jobs(penstock),
+        auth=auth,
+        metrics=Metrics(raw, lambda: hub.listeners),
+        tracer=tracing(raw),
+        cache=cache_of(raw, settings.redis_url),
+        oidc=_sign_on(auth, settings.oidc, penstock.settings) if settings.oidc is not None else None,
+    )
+
+
+def _sign_on(auth: Auth, settings: OidcSettings, general: Settings) -> SignOn:
+    """Signing in through an OpenID provider.
+
+    Raises:
+        ConfigurationError: public_url is missing, or not encrypted.
+    """
+    if not is_safe_url(general.public_url):
+        raise ConfigurationError(
+            f"public_url ({general.public_url or 'not set'}) is where the OpenID provider sends browsers back to, and "
+            "must be https, or this machine.",
+            hint='such as public_url = "https://penstock.example.com" below [tool.penstock]',
+        )
+    secret = secret_of(auth.shelf.load)
+    shown = lambda: secret(settings.secret) if settings.secret else None  # noqa: E731
+    provider = Provider(settings, shown, tuple(general.call_hosts.split(",")))
+    return SignOn(
+        provider, auth.journal, auth.log, auth.accounts, auth.sessions, auth.signing, auth.refusals, general.public_url
+    )
+
+
+def _surround(app: FastAPI, settings: ServerSettings) -> None:
+    """What happens to every request on its way in and out; what is added last comes first."""
+    app.add_middleware(Packing)
+    sizes = {f"{_PREFIX}/files": settings.max_file_bytes + 64 * 1024}  # a form has more around it
+    app.add_middleware(Limits, max_body_bytes=settings.max_body_bytes, others=sizes)
+    app.add_middleware(hooks.Hooks)
+    known = {"localhost", "127.0.0.1", "::1", settings.host.lower(), *map(str.lower, settings.known_hosts)}
+    # A browser adds no bearer token by itself: where everybody signs in, no page can use somebody else's.
+    signed = settings.auth == "required"
+    hosts = None if signed and not settings.known_hosts else frozenset(known)
+    app.add_middleware(Guards, hosts=hosts, origins=None if signed else settings.cors_origins)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"],
+            allow_headers=list(_ASKED),
             expose_headers=list(_HEADERS),
         )
     app.add_middleware(RequestIds)
-    _describe(app)
-    return app
 
 
 def _describe(app: FastAPI) -> None:
-    """Have the description of the API tell of the bodies that routes read themselves."""
+    """Have the description of the API tell of what FastAPI does not know."""
     made = app.openapi
 
     def described() -> dict[str, Any]:
-        schema = made()
-        schema.setdefault("components", {}).setdefault("schemas", {}).update(BODIES.schemas())
-        return schema
+        return complete(made())
 
     app.openapi = described  # type: ignore[method-assign]

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from penstock.control.problems import Problem
-from penstock.core.documents import json_value
-from penstock.core.workflow_checks import json_mistakes
+from penstock.core.documents import json_mistakes, json_value
 
 Model = TypeVar("Model", bound=BaseModel)
 _REFERENCE = "#/components/schemas/{model}"
@@ -54,7 +53,7 @@ def parsed(model: type[Model], raw: bytes) -> Model:
     except (ValueError, RecursionError) as error:
         told = "it is nested too deeply" if isinstance(error, RecursionError) else f"it is no JSON: {error}"
         raise Problem(400, f"The body cannot be read: {told}.") from None
-    if mistakes := list(json_mistakes(data, "body", literal=True)):
+    if mistakes := list(json_mistakes(data, "body")):
         raise Problem(422, "The body has values that cannot be.", mistakes)
     try:
         return model.model_validate(data)

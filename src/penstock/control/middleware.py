@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
+from collections.abc import Mapping
+from random import Random
 from typing import Any
-from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.control.problems import answer
+from penstock.control.telling import answered
+from penstock.engine.log_lines import log_facts
 
-_log = logging.getLogger("penstock.control.access")
+_ids = Random()  # they need not be secret, and the system's own randomness takes its time
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -30,26 +32,42 @@ class RequestIds:
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _ID.fullmatch(given) else uuid4().hex
+        request_id = given if _ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
         scope["penstock.request_id"] = request_id
-        began, status = time.monotonic(), 0
+        began, status, stream = time.monotonic(), 0, False
 
         async def named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, stream
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                stream = headers.get("content-type", "").startswith("text/event-stream")
+                scope["penstock.location"] = headers.get("location", "")
+                _harden(headers)
             await send(message)
 
+        said = log_facts.set({"request_id": request_id})
         try:
             await self.app(scope, receive, named)
         finally:
-            took = (time.monotonic() - began) * 1000
-            _log.debug("%s %s %d %.1f ms %s", scope["method"], _path(scope), status, took, request_id)
+            answered(scope, status, time.monotonic() - began, stream=stream)
+            log_facts.reset(said)
 
 
-def _path(scope: Scope) -> str:
-    return str(scope["path"]).encode("unicode_escape").decode()
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def _harden(headers: MutableHeaders) -> None:
+    """Have no browser make more of an answer than it is, nor keep it; unless a route says something else."""
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Cache-Control", "private, no-cache" if "etag" in headers else "no-store")
 
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -60,14 +78,14 @@ class Guards:
 
     Args:
         app: what comes after.
-        hosts: names that the server is reached by.
-        origins: pages of these origins may use it.
+        hosts: names that the server is reached by; None for any.
+        origins: pages of these origins may use it; None for all, where a browser's word is not enough.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], origins: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, origins: tuple[str, ...] | None) -> None:
         self.app = app
         self.hosts = hosts
-        self.origins = frozenset(origins)
+        self.origins = frozenset(origins) if origins is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -80,10 +98,10 @@ class Guards:
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         name = re.sub(r":\d*$", "", host).strip("[]").lower()
-        if name not in self.hosts:
-            return f"The server is not known as {name[:100]!r}."
+        if self.hosts is not None and name not in self.hosts:
+            return f"The server is not known as {name[:100]!r}; known_hosts says which names it has."
         own = (f"http://{host}", f"https://{host}")
-        if scope["method"] in _HARMLESS or origin is None or origin in own or origin in self.origins:
+        if self.origins is None or scope["method"] in _HARMLESS or origin in (None, *own, *self.origins):
             return None
         return "Pages of other origins change nothing here; cors_origins names those that may."
 
@@ -94,11 +112,13 @@ class Limits:
     Args:
         app: what comes after.
         max_body_bytes: of a request.
+        others: of requests that may have more or less, by their path.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, others: Mapping[str, int] | None = None) -> None:
         self.app = app
         self.most = max_body_bytes
+        self.others = others or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -109,8 +129,9 @@ class Limits:
             await _refuse(scope, send, 400, "request", "The address holds a character that cannot be stored.")
             return
         length = Headers(scope=scope).get("content-length", "")
-        if length.isdecimal() and int(length) > self.most:
-            await _refuse(scope, send, 413, "too-large", f"A request has at most {self.most:,} bytes.")
+        most = self.others.get(scope["path"], self.most)
+        if length.isdecimal() and int(length) > most:
+            await _refuse(scope, send, 413, "too-large", f"A request has at most {most:,} bytes.")
             return
         await self.app(scope, receive, send)
 

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from penstock.core.clock import iso
-from penstock.core.model import Run
-from penstock.core.workflows import StoredWorkflow, WorkflowSpec, as_data, of_data
+from penstock.core.workflows import StoredWorkflow
+from penstock.orchestrator.records import workflow_record
 
 T = TypeVar("T")
 
@@ -42,6 +41,7 @@ class WorkflowIn(Shape):
     active: bool = True
     tags: list[str] = []
     parameters: dict[str, Any] = Field({}, description="what a run may be given, with the value it has otherwise")
+    engine: str = Field("local", description="where its runs are executed: local, airflow, or what is installed")
     tasks: list[TaskIn]
 
 
@@ -89,6 +89,7 @@ class WorkflowOut(BaseModel):
     active: bool
     tags: list[str]
     parameters: dict[str, Any]
+    engine: str
     tasks: list[dict[str, Any]]
     created_at: str
     updated_at: str
@@ -97,23 +98,7 @@ class WorkflowOut(BaseModel):
     @classmethod
     def of(cls, stored: StoredWorkflow) -> WorkflowOut:
         """The answer for a workflow of the journal."""
-        spec = of_data(stored.spec)
-        return cls(
-            **full(spec),
-            version=stored.version,
-            active=stored.active,
-            created_at=iso(stored.created_at) or "",
-            updated_at=iso(stored.updated_at) or "",
-            next_due=iso(stored.next_due),
-        )
-
-
-def full(spec: WorkflowSpec) -> dict[str, Any]:
-    """Every field of a workflow (but `active`), also those that are as they would be anyway."""
-    data = as_data(spec)
-    tasks = [TaskIn.model_construct(**each).model_dump() for each in data.get("tasks", ())]
-    fields = ("name", "description", "schedule", "timezone", "tags", "parameters")
-    return {**{name: getattr(spec, name) for name in fields}, "tags": list(spec.tags), "tasks": tasks}
+        return cls(**workflow_record(stored))
 
 
 class Page(BaseModel, Generic[T]):
@@ -191,15 +176,10 @@ class RunOut(BaseModel):
     cause: str | None
 
 
-class RunDetail(RunOut):
-    """A run with its steps."""
-
-    task_runs: list[StepOut]
-
-
 class LogOut(BaseModel):
-    """A log line."""
+    """A log line; its `id` goes into `cursor` to get what was logged after it."""
 
+    id: int
     run_id: str
     step: str | None
     at: str | None
@@ -243,8 +223,3 @@ class ProblemOut(BaseModel):
     request_id: str | None = None
     hint: str | None = None
     errors: list[dict[str, str]] | None = None
-
-
-def same_parameters(run: Run, given: dict[str, Any]) -> bool:
-    """Whether a run has the parameters that it was asked for with."""
-    return all(run.parameters.get(name) == value for name, value in given.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -12,12 +13,29 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from penstock.control.telling import shown_path
 from penstock.core import errors
+from penstock.core.errors import (
+    AccountConflict,
+    BadAccount,
+    NotAllowed,
+    NotSignedIn,
+    ProviderUnavailable,
+    SignInPaused,
+    SignInRefused,
+)
 
 _log = logging.getLogger("penstock.control")
+_AWAY = "The server cannot reach what it needs."
 _STATUS: tuple[tuple[type[errors.PenstockError], int], ...] = (
-    (errors.RunNotFound, 404),
-    (errors.PlanNotFound, 404),
+    (NotSignedIn, 401),
+    (NotAllowed, 403),
+    (AccountConflict, 409),
+    (BadAccount, 422),
+    (SignInPaused, 429),
+    (SignInRefused, 400),
+    (ProviderUnavailable, 503),
+    (errors.NotFound, 404),
     (errors.DataError, 422),
     (errors.BadWorkflow, 422),
     (errors.AnswerRefused, 422),
@@ -29,6 +47,15 @@ _STATUS: tuple[tuple[type[errors.PenstockError], int], ...] = (
     (errors.MissingExtra, 501),
 )
 MEDIA_TYPE = "application/problem+json"
+
+
+class _Telling(JSONResponse):
+    """Also tells of what somebody sent and no text can hold, such as half a character."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class Problem(errors.PenstockError):
@@ -79,17 +106,23 @@ def answer(
         body["hint"] = hint
     if fields:
         body["errors"] = [{"field": field, "message": message} for field, message in fields]
-    return JSONResponse(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    return _Telling(body, status, headers=dict(headers or {}))
 
 
-def _ours(request: Request, error: Exception) -> JSONResponse:
+def ours(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that one of our own errors ended."""
     assert isinstance(error, errors.PenstockError)
     status = status_of(error)
     if status >= 500:
-        _log.error("%s %s: %s", request.method, request.url.path, error.message)
+        _log.error("%s %s: %s", request.method, shown_path(request.scope), error.message)
+    detail, hint = error.message, error.hint
+    if isinstance(error, errors.JournalError) and "penstock.user" not in request.scope:
+        detail, hint = _AWAY, "try again later"  # a stranger need not know where the journal is
     fields = getattr(error, "fields", None) or getattr(error, "mistakes", None) or ()
-    headers = {"Retry-After": "5"} if status == 503 else {}
-    return answer(request, status, error.code, error.message, fields=fields, hint=error.hint, headers=headers)
+    headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status, {})
+    if isinstance(error, SignInPaused):
+        headers = {"Retry-After": str(error.seconds)}
+    return answer(request, status, error.code, detail, fields=fields, hint=hint, headers=headers)
 
 
 def _of_the_framework(request: Request, error: Exception) -> JSONResponse:
@@ -105,14 +138,15 @@ def _of_parameters(request: Request, error: Exception) -> JSONResponse:
 
 
 def _of_ours_alone(request: Request, error: Exception) -> JSONResponse:
-    _log.error("%s %s failed, which is a mistake in Penstock.", request.method, request.url.path, exc_info=error)
+    path = shown_path(request.scope)
+    _log.error("%s %s failed, which is a mistake in Penstock.", request.method, path, exc_info=error)
     hint = "please report it, with what the server's log says of this request"
     return answer(request, 500, "internal", "Penstock itself failed.", hint=hint)
 
 
 def install(app: FastAPI) -> None:
     """Have every error of this application told like that."""
-    app.add_exception_handler(errors.PenstockError, _ours)
+    app.add_exception_handler(errors.PenstockError, ours)
     app.add_exception_handler(HTTPException, _of_the_framework)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(Exception, _of_ours_alone)

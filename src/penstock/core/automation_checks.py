@@ -18,32 +18,46 @@ from penstock.core.automations import (
     Trigger,
     several,
 )
-from penstock.core.templates import is_path, paths_in, with_variables
+from penstock.core.errors import PenstockError
+from penstock.core.secrets import sounds_secret
+from penstock.core.templates import ALIASES, is_path, paths_in, with_variables
 from penstock.core.triggers import OWN, certain, is_glob, stored_names, wanted_types
 
 MOST_COUNTED = 1000
 _MOST_ACTIONS = 20
 _LONGEST_TIMEOUT = 300
 _MOST_ATTEMPTS = 20
-_SECRET = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
-_OWN_HEADERS = frozenset({"content-length", "host", "idempotency-key", "transfer-encoding", "connection"})
+_CONNECTION = re.compile(r"[a-z][a-z0-9_-]{0,99}")
+_OWN_HEADERS = frozenset(
+    {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+        "content-length",
+        "host",
+        "idempotency-key",
+        "transfer-encoding",
+        "connection",
+    }
+)
 _SHORTCUTS = frozenset(
     {
         *("event", "at", "position", "stream", "run", "flow", "deployment", "state", "tags", "partition", "about"),
-        *("message", "name", "task", "parameters", "facts", "error"),
+        *("message", "name", "task", "parameters", "facts", "error", *ALIASES),
     }
 )
 _OF_FIRINGS = frozenset({"automation", "firing", "count", "since"})
 _OF_SILENCES = frozenset({"event", "at", "position", "missing"})
 
+_NO_TRIGGER = {name: getattr(Trigger(), name) for name in Trigger.__struct_fields__}
 Mistakes = Iterator[tuple[str, str]]
 
 
 def mistakes_of(automation: Automation) -> list[tuple[str, str]]:
     """Every mistake: where it is, and what it is."""
     found = []
-    for check in (_name, _events, _numbers, _facts, _actions):
+    for check in (_name, _schedule, _events, _numbers, _facts, _actions):
         found += list(check(automation))
     return found
 
@@ -65,17 +79,35 @@ def _name(automation: Automation) -> Mistakes:
         yield "name", f"{name!r} must be a text of at most 200 characters, without slashes and without space around it"
 
 
+def _schedule(automation: Automation) -> Mistakes:
+    trigger = automation.trigger
+    if trigger.schedule is None:
+        if trigger.timezone != "UTC":
+            yield "trigger.timezone", "it needs a schedule"
+        return
+    from penstock.core.calendar import ScheduleSpec  # it costs more than all the rest of this
+
+    others = [name for name in Trigger.__struct_fields__ if getattr(trigger, name) != _NO_TRIGGER[name]]
+    for name in others:
+        if name not in ("schedule", "timezone"):
+            yield f"trigger.{name}", "it cannot be had together with a schedule"
+    try:
+        ScheduleSpec.of(trigger.schedule.strip(), timezone=trigger.timezone)
+    except (PenstockError, ValueError, TypeError) as error:
+        yield "trigger.schedule", str(getattr(error, "message", error))
+
+
 def _events(automation: Automation) -> Mistakes:
     trigger = automation.trigger
     for where in ("event", "after"):
         patterns = several(getattr(trigger, where))
-        if where == "event" and not patterns:
+        if where == "event" and not patterns and trigger.schedule is None:
             yield "trigger.event", "say which event"
         for pattern in patterns:
             if told := _pattern_mistake(pattern):
                 yield f"trigger.{where}", told
-    if trigger.after and trigger.missing_seconds is None:
-        yield "trigger.after", "it needs missing_seconds"
+    if trigger.after and trigger.missing_seconds is None and (trigger.count != 1 or trigger.within_seconds is not None):
+        yield "trigger.after", "it cannot be had together with count and within_seconds"
 
 
 def _pattern_mistake(pattern: str) -> str | None:
@@ -139,7 +171,7 @@ def _actions(automation: Automation) -> Mistakes:
     known = _told(automation.trigger)
     for place, action in enumerate(automation.actions):
         where = f"actions[{place}]"
-        yield from _templates(where, action, known, automation.trigger.missing_seconds is not None)
+        yield from _templates(where, action, known, automation.trigger.timed)
         for kind, check in _CHECKS.items():
             if isinstance(action, kind):
                 for field, told in check(action):
@@ -148,7 +180,7 @@ def _actions(automation: Automation) -> Mistakes:
 
 def _told(trigger: Trigger) -> frozenset[str]:
     """What actions are told: the facts of the event, or, where nothing happened, those that nothing happened of."""
-    if trigger.missing_seconds is None:
+    if not trigger.timed:
         return _SHORTCUTS | _OF_FIRINGS | _fields(trigger)
     paths = (*several(trigger.per), *certain(trigger))
     return _OF_FIRINGS | _OF_SILENCES | {path.partition(".")[0] for path in paths}
@@ -198,11 +230,13 @@ def _call(action: Call) -> Mistakes:
     for name, value in action.headers.items():
         if told := header_mistake(name, with_variables(value, lambda name: "x")):
             yield "headers", told
-        elif _SECRET.search(name) and with_variables(value, lambda name: "x") == value:
+        elif sounds_secret(name) and with_variables(value, lambda name: "x") == value:
             yield (
                 "headers",
                 f"the value of {name} would be on record; write ${{NAME}} for a variable of the environment",
             )
+    if action.sign is not None and not _CONNECTION.fullmatch(action.sign):
+        yield "sign", f"{action.sign[:120]!r} cannot be the name of a connection"
     if not 0 < action.timeout_seconds <= _LONGEST_TIMEOUT:
         yield "timeout_seconds", f"{action.timeout_seconds:g} is not between 0 and {_LONGEST_TIMEOUT}"
     if not 1 <= action.attempts <= _MOST_ATTEMPTS:

@@ -11,6 +11,7 @@ from penstock.core.errors import BadAutomation
 
 Plain: TypeAlias = str | int | float | bool
 Filter: TypeAlias = Plain | tuple[Plain, ...]
+Level: TypeAlias = Literal["info", "warning", "error"]
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,20 +26,30 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         within_seconds: they happened within so long.
         missing_seconds: it fires when none has happened for so long. The time runs from the last one, else from when
             the automation was declared.
-        after: the time runs from this event instead (a name or a glob, or several).
+        after: the time runs from this event instead (a name or a glob, or several). Without `missing_seconds` it fires
+            when the event follows this one, once for each time that it does.
+        schedule: it fires when this is due, whatever happens: a preset such as @daily, or five fields of cron.
+        timezone: of the schedule.
         per: facts; events with other values of them are counted, and missed, apart.
         cool_down_seconds: having fired, it does not fire again for so long, and what happens meanwhile does not count.
             A silence that goes on beyond it is told at its end.
     """
 
-    event: str | tuple[str, ...]
+    event: str | tuple[str, ...] = ()
     where: dict[str, Filter] = {}
     count: int = 1
     within_seconds: float | None = None
     missing_seconds: float | None = None
     after: str | tuple[str, ...] = ()
+    schedule: str | None = None
+    timezone: str = "UTC"
     per: str | tuple[str, ...] = ()
     cool_down_seconds: float | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether it may fire because time has passed."""
+        return self.missing_seconds is not None or self.schedule is not None
 
 
 class _Action(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
@@ -55,6 +66,20 @@ class RunDeployment(_Action, frozen=True, omit_defaults=True, tag="run-deploymen
     """
 
     deployment: str
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+class RunWorkflow(_Action, frozen=True, omit_defaults=True, tag="run-workflow"):
+    """Make a run of a workflow.
+
+    Attributes:
+        workflow: its name.
+        parameters: over those of the workflow. A text that is one `{fact}` and nothing else becomes its value.
+        tags: besides the workflow's.
+    """
+
+    workflow: str
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
@@ -80,6 +105,18 @@ class CancelRun(_Action, frozen=True, omit_defaults=True, tag="cancel-run"):
     reason: str | None = None
 
 
+class ChangeState(_Action, frozen=True, omit_defaults=True, tag="change-state"):
+    """End a run that nobody executes: it is not due yet, waits for a worker, or is paused.
+
+    Attributes:
+        state: what it is from then on.
+    """
+
+    state: Literal["Cancelled", "Failed"]
+    run: str = "{run.id}"
+    reason: str | None = None
+
+
 class EmitEvent(_Action, frozen=True, omit_defaults=True, tag="emit-event"):
     """Tell of an event of one's own."""
 
@@ -95,13 +132,18 @@ class Notify(_Action, frozen=True, omit_defaults=True, tag="notify"):
         message: what; a fact that is not there is shown as `?`.
         title: a heading; the automation's name when left out.
         level: info, warning or error.
-        to: where: `console` (stderr of the scheduler) or `file` (`alerts.jsonl` in the home folder).
+        to: where: `console` (stderr of the scheduler), `file` (`alerts.jsonl` in the home folder), a channel of
+            `[tool.penstock.alerts.channels]`, or `routes`: wherever the routes lead.
+        group: where a channel puts alerts together, those with the same text here belong together.
+        resolves: the automation of whose alerts this one is the end.
     """
 
     message: str
     title: str | None = None
-    level: Literal["info", "warning", "error"] = "warning"
+    level: Level = "warning"
     to: str | tuple[str, ...] = ("console", "file")
+    group: str | None = None
+    resolves: str | None = None
 
 
 class Call(_Action, frozen=True, omit_defaults=True, tag="call"):
@@ -113,6 +155,7 @@ class Call(_Action, frozen=True, omit_defaults=True, tag="call"):
 
     Attributes:
         url: http or https.
+        sign: a saved connection of the type secret; what is sent is signed with it, as Standard Webhooks say.
         headers: besides those that are always sent.
         body: what to send instead of all the facts; a fact that is not there is shown as `?`.
         timeout_seconds: how long an attempt may take.
@@ -124,9 +167,20 @@ class Call(_Action, frozen=True, omit_defaults=True, tag="call"):
     body: dict[str, Any] = msgspec.field(default_factory=dict)
     timeout_seconds: float = 10.0
     attempts: int = 5
+    sign: str | None = None
 
 
-Action: TypeAlias = RunDeployment | PauseDeployment | ResumeDeployment | CancelRun | EmitEvent | Notify | Call
+Action: TypeAlias = (
+    RunDeployment
+    | RunWorkflow
+    | PauseDeployment
+    | ResumeDeployment
+    | CancelRun
+    | ChangeState
+    | EmitEvent
+    | Notify
+    | Call
+)
 OUTSIDE: tuple[type[_Action], ...] = (Notify, Call)
 """Actions that leave the journal: they are done at least once. The others are done exactly once."""
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 
 class Clock:
@@ -32,10 +33,28 @@ def iso(at: int | None) -> str | None:
     """`2026-01-31T13:03:22.123456Z`, for machines; None for no time."""
     if at is None:
         return None
+    seconds, rest = divmod(at, 1_000_000)
+    return f"{_second(seconds)}.{rest:06}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    """A long list of steps has few seconds, and many moments."""
     import datetime
 
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=at)
-    return moment.isoformat(timespec="microseconds") + "Z"
+    return (datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)).isoformat(timespec="seconds")
+
+
+def micros(moment: str) -> int:
+    """The time behind an ISO time; one without an offset is in this machine's time zone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    import datetime
+
+    at = datetime.datetime.fromisoformat(moment).astimezone(datetime.UTC)
+    return (at - datetime.datetime.fromtimestamp(0, datetime.UTC)) // datetime.timedelta(microseconds=1)
 
 
 def clock() -> Clock:

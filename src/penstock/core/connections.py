@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, NoReturn, Self, dataclass_transform
 
 from penstock.core.connection_fields import Field, Port, Range, Seconds, Unfit, fields_of, fit
-from penstock.core.errors import BadConnection, DataError, MissingExtra
+from penstock.core.errors import BadConnection, DataError, MissingExtra, Mistaken
 from penstock.core.extras import LateModule
 from penstock.core.secrets import Secret, SecretUrl, redacted
 
@@ -33,18 +33,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 _LONGEST = 500
 
 
-class BadFields(BadConnection):
-    """The fields of a connection cannot be.
-
-    Attributes:
-        mistakes: all of them, as (field, what is wrong with it). None holds a value.
-    """
-
-    def __init__(self, what: str, mistakes: list[tuple[str, str]], hint: str | None = None) -> None:
-        self.mistakes = mistakes
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        lines = "\n".join(f"  {where}: {told}" for where, told in mistakes)
-        super().__init__(f"{count} in {what}:\n{lines}", hint=hint)
+class BadFields(Mistaken, BadConnection):
+    """The fields of a connection cannot be. None of the mistakes holds a value."""
 
 
 class ConnectionFailed(DataError):

@@ -93,6 +93,8 @@ class DatasetWritten(_Touched, frozen=True, omit_defaults=True, kw_only=True):
         mode: append, merge, replace, ...; empty where the store does not tell.
         pipe: the name of the pipe; its counts are kept in the store.
         columns: names and types, when they are new or have changed since the last writing that is on record.
+        looked_at: rows whose nulls were counted, as they were handed to the store.
+        nulls: how many of these had none in a column, of columns where any had none.
         inputs: the places that the rows were made of, where that is known.
         lineage: for each column the columns of inputs that it was made of: place and column.
     """
@@ -106,6 +108,8 @@ class DatasetWritten(_Touched, frozen=True, omit_defaults=True, kw_only=True):
     mode: str = ""
     pipe: str = ""
     columns: dict[str, str] | None = None
+    looked_at: int = 0
+    nulls: Mapping[str, int] = msgspec.field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     lineage: Mapping[str, tuple[tuple[str, str], ...]] = msgspec.field(default_factory=dict)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from penstock.core.errors import InvalidTransition, NotWaiting
 from penstock.core.events import (
+    ON_REQUEST,
     ErrorInfo,
     Event,
     RunAnswered,
@@ -24,6 +25,7 @@ from penstock.core.events import (
     RunEnded,
     RunFailed,
     RunPaused,
+    RunPauseRequested,
     RunReleased,
     RunRescheduled,
     RunResumed,
@@ -128,6 +130,14 @@ class RequestCancel(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class RequestPause(msgspec.Struct, frozen=True):
+    """Ask the run to begin no other step, until somebody lets it go on."""
+
+    at: int
+    by: str | None = None
+    reason: str | None = None
+
+
 class Finish(msgspec.Struct, frozen=True):
     """End it, for good."""
 
@@ -145,12 +155,29 @@ class Finish(msgspec.Struct, frozen=True):
     staged: Staged | None = None
 
 
-RunCommand = Start | Claim | Resume | Reschedule | Pause | Answer | Continue | Retry | Release | RequestCancel | Finish
+RunCommand = (
+    Start
+    | Claim
+    | Resume
+    | Reschedule
+    | Pause
+    | Answer
+    | Continue
+    | Retry
+    | Release
+    | RequestCancel
+    | RequestPause
+    | Finish
+)
 TaskCommand = Start | Retry | Finish
 
 
 class RunState(msgspec.Struct, frozen=True):
-    """What decisions about a run are made on."""
+    """What decisions about a run are made on.
+
+    Attributes:
+        pausing: somebody asked it to pause, and nobody has let it go on since.
+    """
 
     type: StateType = StateType.PENDING
     attempt: int = 0
@@ -159,6 +186,7 @@ class RunState(msgspec.Struct, frozen=True):
     name: str = ""
     crashes: int = 0
     waits: tuple[Waiting, ...] = ()
+    pausing: RunPauseRequested | None = None
 
     @property
     def ended(self) -> bool:
@@ -168,6 +196,11 @@ class RunState(msgspec.Struct, frozen=True):
     def without(self, step: str, run: str | None) -> tuple[Waiting, ...]:
         """What it waits for besides this."""
         return tuple(each for each in self.waits if (each.key, each.run) != (step, run))
+
+    @property
+    def halted(self) -> bool:
+        """It waits because it was asked to."""
+        return any(each.key == ON_REQUEST for each in self.waits)
 
 
 class TaskState(msgspec.Struct, frozen=True):
@@ -254,6 +287,10 @@ def decide_run(state: RunState, command: RunCommand) -> Event:
             return RunReleased(at=command.at, reason=command.reason)
         case RequestCancel():
             return RunCancelRequested(at=command.at, reason=command.reason)
+        case RequestPause():
+            if state.cancel_requested:
+                raise InvalidTransition("The run was asked to stop, and pauses no more.")
+            return RunPauseRequested(at=command.at, by=command.by, reason=command.reason)
         case Finish():
             return _RUN_END[command.type](
                 at=command.at,
@@ -265,12 +302,15 @@ def decide_run(state: RunState, command: RunCommand) -> Event:
 
 
 def _answered(state: RunState, command: Answer) -> RunAnswered:
-    """An answer counts while the step waits, and its time is not over."""
+    """An answer counts while the step waits, and its time is not over.
+
+    Who was asked to pause may be told to go on before it has come so far.
+    """
     wanted = (command.step, command.run)
     asked = next((each for each in state.waits if (each.key, each.run) == wanted and each.kind != "sleep"), None)
-    if asked is None:
+    if asked is None and not (command.step == ON_REQUEST and state.pausing is not None):
         raise NotWaiting(f"{command.step} does not wait for an answer (any more).")
-    if asked.until is not None and command.at >= asked.until:
+    if asked is not None and asked.until is not None and command.at >= asked.until:
         raise NotWaiting(
             f"The time to answer {command.step} is over.", hint="the run goes on by itself, as if nobody had answered"
         )
@@ -280,7 +320,7 @@ def _answered(state: RunState, command: Answer) -> RunAnswered:
         step=command.step,
         run=command.run,
         by=command.by,
-        due_at=command.at if state.owner is None else None,
+        due_at=command.at if state.owner is None and asked is not None else None,
         waiting=left[-1] if left else None,
     )
 
@@ -301,7 +341,10 @@ def evolve_run(state: RunState, event: Event) -> RunState:
             return msgspec.structs.replace(state, type=StateType.PAUSED, owner=owner, waits=waits)
         case RunAnswered():
             kind = state.type if event.due_at is None else StateType.SCHEDULED
-            return msgspec.structs.replace(state, type=kind, waits=state.without(event.step, event.run))
+            pausing = None if event.step == ON_REQUEST else state.pausing
+            return msgspec.structs.replace(
+                state, type=kind, waits=state.without(event.step, event.run), pausing=pausing
+            )  # fmt: skip
         case RunContinued():
             left = state.without(event.step, event.run)
             kind = StateType.PAUSED if left else StateType.RUNNING
@@ -324,6 +367,8 @@ def evolve_run(state: RunState, event: Event) -> RunState:
             return msgspec.structs.replace(state, type=StateType.PENDING, owner=None, waits=())
         case RunCancelRequested():
             return msgspec.structs.replace(state, cancel_requested=True)
+        case RunPauseRequested():
+            return msgspec.structs.replace(state, pausing=event)
         case RunEnded():
             return msgspec.structs.replace(state, type=_END_OF[type(event)], owner=None, waits=())
         case _:

@@ -10,11 +10,14 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.core.calendar import ScheduleSpec
+from penstock.core.engines import LOCAL
 from penstock.core.errors import DeploymentError, ParameterError
 from penstock.core.partitions import Partitions
 
 Collision = Literal["wait", "skip"]
 DEFAULT_POOL = "default"
+SERVED = "served"
+"""The pool of deployments that are served by the process that declares them."""
 DEFAULT_QUEUE = "default"
 
 
@@ -69,6 +72,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         folder: what a relative entrypoint is relative to, and where its runs are executed.
         promises: about time.
         partitions: a scheduled run is about the last one that is over when it is due.
+        engine: where its runs are executed.
     """
 
     name: str
@@ -90,6 +94,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     folder: str | None = None
     promises: Promises = Promises()
     partitions: Partitions | None = None
+    engine: str = LOCAL
 
 
 def checked(deployment: Deployment) -> Deployment:

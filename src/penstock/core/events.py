@@ -21,6 +21,8 @@ _verdicts: Any = LateModule("penstock.core.verdicts")
 _sealed: Any = LateModule("penstock.core.sealed")
 _datasets: Any = LateModule("penstock.core.datasets")
 _webhooks: Any = LateModule("penstock.core.webhooks")
+_uploads: Any = LateModule("penstock.core.uploads")
+_audit: Any = LateModule("penstock.core.audit")
 
 
 class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,6 +90,10 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     run: str | None = None
     approvers: tuple[str, ...] = ()
     refused: str | None = None
+
+
+ON_REQUEST = "pause"
+"""The `key` of what a run waits for that somebody has asked to pause; no step is called so."""
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -293,6 +299,14 @@ class RunCancelRequested(Event, frozen=True, omit_defaults=True, kw_only=True):
     reason: str | None = None
 
 
+class RunPauseRequested(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody asked the run to begin no other step for now; an answer to `ON_REQUEST` lets it go on."""
+
+    stored: ClassVar[str] = "RunPauseRequested"
+    by: str | None = None
+    reason: str | None = None
+
+
 class RunEnded(Event, frozen=True, omit_defaults=True, kw_only=True):
     """Fields shared by the four ends of a run. The record's data holds the value or the exception."""
 
@@ -443,6 +457,7 @@ _KNOWN: tuple[type[Event], ...] = (
     RunRetrying,
     RunReleased,
     RunCancelRequested,
+    RunPauseRequested,
     RunCompleted,
     RunFailed,
     RunCrashed,
@@ -489,7 +504,8 @@ def event_kind(name: str, version: int) -> type[Event] | None:
     """The class of an event as it is stored; None for an unknown one."""
     kind = EVENTS.get((name, version))
     if kind is None:
-        others = (*_plans.PLANS, *_verdicts.VERDICTS, *_sealed.CONNECTIONS, *_datasets.DATASETS, *_webhooks.WEBHOOKS)
+        kinds = (_plans.PLANS, _verdicts.VERDICTS, _sealed.CONNECTIONS, _datasets.DATASETS, _webhooks.WEBHOOKS)
+        others = (kind for some in (*kinds, _uploads.UPLOADS, _audit.AUDIT) for kind in some)
         EVENTS.update({(kind.stored, kind.version): kind for kind in others})
         kind = EVENTS.get((name, version))
     return kind

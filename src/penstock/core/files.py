@@ -12,7 +12,12 @@ from typing import IO, Any, Literal
 
 @contextmanager
 def atomic_write(
-    path: str | os.PathLike[str], mode: Literal["w", "wb"] = "w", *, encoding: str = "utf-8", sync: bool = True
+    path: str | os.PathLike[str],
+    mode: Literal["w", "wb"] = "w",
+    *,
+    encoding: str = "utf-8",
+    sync: bool = True,
+    private: bool = False,
 ) -> Iterator[IO[Any]]:
     """Write a file that appears, or takes the place of another one, when all of it is there.
 
@@ -25,6 +30,7 @@ def atomic_write(
         mode: `w` for text, `wb` for bytes.
         encoding: of text.
         sync: have the file survive a power loss, too (fsync).
+        private: only its owner can read it, whatever could be done with the one that was there.
 
     Raises:
         OSError: it cannot be written.
@@ -37,7 +43,7 @@ def atomic_write(
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, mode, encoding=None if mode == "wb" else encoding) as file:
-            os.chmod(name, _permissions(target))
+            os.chmod(name, 0o600 if private else _permissions(target))
             yield file
             file.flush()
             if sync:

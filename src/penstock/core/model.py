@@ -20,6 +20,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         interval_start, interval_end: the data it is about.
         crashes: how often its process died under a worker.
         waiting: what it waits for while it is Paused.
+        pause_requested: somebody asked it to pause, and nobody has let it go on since.
         cause: what made it: schedule, backfill, api, cli, automation; None for a plain call.
     """
 
@@ -58,6 +59,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     crashes: int = 0
     waiting: Waiting | None = None
     cause: str | None = None
+    pause_requested: bool = False
 
     @property
     def ended(self) -> bool:
@@ -133,6 +135,8 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
         flow: the flow's name.
         deployment: the deployment's name.
         tags: every one of them.
+        any_tags: at least one of these; None for any or none.
+        pool: of this pool. No index tells these runs: it goes with a condition that few runs fulfil.
         parameters: names and values (as text), every one of them.
         text: words of the run's name, its flow's or deployment's name or its message, every one of them; the last may
             be the beginning of a word. A name of two words that Penstock has made up is looked for as a whole.
@@ -148,6 +152,8 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     flow: str | None = None
     deployment: str | None = None
     tags: tuple[str, ...] = ()
+    any_tags: tuple[str, ...] | None = None
+    pool: str | None = None
     parameters: dict[str, str] = {}
     text: str = ""
     since: int | None = None
@@ -157,6 +163,15 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     children: bool = False
     parent_id: str | None = None
     limit: int = 50
+
+
+class RunKey(NamedTuple):
+    """What runs are sorted by."""
+
+    id: str
+    name: str = ""
+    started_at: int | None = None
+    ended_at: int | None = None
 
 
 class FlowSummary(msgspec.Struct, frozen=True):
@@ -366,13 +381,19 @@ class StoredAutomation(msgspec.Struct, frozen=True, kw_only=True):
     fired_at: int | None = None
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an automation tells people.
 
     Attributes:
         key: the same when it has to be sent again.
         level: info, warning or error.
         facts: what is known of the event.
+        count: it stands for so many.
+        thread: alerts of the same text here belong together; the id of a run.
+        resolves: the automation of whose alerts it is the end.
+        more: what else people look for, by name.
+        log: the last lines of what failed.
+        link: a page about it.
     """
 
     key: str
@@ -382,6 +403,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     level: str
     facts: dict[str, Any]
+    count: int = 1
+    thread: str | None = None
+    resolves: str | None = None
+    more: dict[str, str] = {}
+    log: str | None = None
+    link: str | None = None
 
 
 class RememberedGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -404,6 +431,7 @@ class OwedAction(msgspec.Struct, frozen=True, kw_only=True):
         chain: see `AutomationFired`.
         attempt: how many attempts were begun.
         under_way: the last of them is not known to have failed.
+        lane: what stands in line with it.
     """
 
     firing: str
@@ -416,6 +444,7 @@ class OwedAction(msgspec.Struct, frozen=True, kw_only=True):
     due_at: int
     attempt: int = 0
     under_way: bool = False
+    lane: str = ""
 
 
 class Backfill(msgspec.Struct, frozen=True, kw_only=True):

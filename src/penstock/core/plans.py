@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from penstock.core.events import Event
+from penstock.core.workflow_events import WORKFLOWS
 
 
 def stream_of(kind: str, name: str) -> str:
@@ -179,10 +180,19 @@ class AutomationMatched(Event, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Owed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An action that a firing asks for; `outside` where it leaves the journal."""
+    """An action that a firing asks for.
+
+    Attributes:
+        do: the action.
+        outside: it leaves the journal.
+        due_at: not before that.
+        lane: what stands in line with it; its automation where nothing is said.
+    """
 
     do: dict[str, Any]
     outside: bool = False
+    due_at: int | None = None
+    lane: str | None = None
 
 
 class AutomationFired(Event, frozen=True, omit_defaults=True, kw_only=True):
@@ -231,6 +241,34 @@ class ActionEnded(Event, frozen=True, omit_defaults=True, kw_only=True):
     action: int
     error: str | None = None
     facts: dict[str, Any] = {}
+
+
+class SilenceStarted(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """People are not told of certain things for a while.
+
+    Attributes:
+        id: of the silence.
+        since: from when.
+        until: to when.
+        where: which alerts, as in `Trigger.where`.
+        by: who wanted it.
+    """
+
+    stored: ClassVar[str] = "SilenceStarted"
+    id: str
+    since: int
+    until: int
+    where: dict[str, Any]
+    reason: str | None = None
+    by: str | None = None
+
+
+class SilenceEnded(Event, frozen=True, omit_defaults=True, kw_only=True):
+    """A silence was ended before its time."""
+
+    stored: ClassVar[str] = "SilenceEnded"
+    id: str
+    by: str | None = None
 
 
 class AutomationDeleted(Event, frozen=True, omit_defaults=True, kw_only=True):
@@ -290,54 +328,6 @@ class KeyTaken(Event, frozen=True, omit_defaults=True, kw_only=True):
     run_id: str
 
 
-class WorkflowCreated(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """There is a workflow (see `core.workflows.WorkflowSpec`).
-
-    Attributes:
-        number: of the version: 1, or one more than that of a workflow of this name that was deleted.
-        by: who made it.
-        key: an idempotency key; whoever asks for the same with it again is told of this one.
-    """
-
-    stored: ClassVar[str] = "WorkflowCreated"
-    name: str
-    number: int
-    spec: dict[str, Any]
-    by: str | None = None
-    key: str | None = None
-
-
-class WorkflowUpdated(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """The workflow is as `spec` says from now on. Runs that have begun go on as they were.
-
-    Attributes:
-        number: of the version: one more than before.
-        restores: the earlier version that it is again.
-        by: who changed it.
-    """
-
-    stored: ClassVar[str] = "WorkflowUpdated"
-    name: str
-    number: int
-    spec: dict[str, Any]
-    restores: int | None = None
-    by: str | None = None
-
-
-class WorkflowDeleted(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """The workflow is gone, and its deployment with it; its versions and its runs stay.
-
-    Attributes:
-        number: of its last version.
-        by: who deleted it.
-    """
-
-    stored: ClassVar[str] = "WorkflowDeleted"
-    name: str
-    number: int
-    by: str | None = None
-
-
 class RunsPurged(Event, frozen=True, omit_defaults=True, kw_only=True):
     """Old runs were removed, with all that belonged to them.
 
@@ -382,12 +372,12 @@ PLANS: tuple[type[Event], ...] = (
     ActionTried,
     ActionEnded,
     AutomationDeleted,
+    SilenceStarted,
+    SilenceEnded,
     Happened,
     BackfillCreated,
     BackfillEnded,
     KeyTaken,
-    WorkflowCreated,
-    WorkflowUpdated,
-    WorkflowDeleted,
+    *WORKFLOWS,
     RunsPurged,
 )

@@ -12,8 +12,10 @@ KEPT = frozenset(
         *("WorkflowCreated", "WorkflowUpdated", "WorkflowDeleted"),
         *("PoolDeclared", "QueueDeclared", "QueueDeleted", "PoolDeleted", "LimitDeclared", "LimitDeleted"),
         *("AutomationDeclared", "AutomationDeleted", "BackfillCreated", "BackfillEnded", "RunsPurged"),
+        *("SilenceStarted", "SilenceEnded"),
         *("ConnectionSaved", "ConnectionResealed", "ConnectionDeleted", "DatasetDeclared", "DatasetForgotten"),
-        *("WebhookDeclared", "WebhookDeleted"),
+        *("WebhookDeclared", "WebhookDeleted", "FileUploaded", "FileDeleted"),
+        "Audited",
     }
 )
 """What people decided, and that runs were removed: there for good."""
@@ -21,7 +23,7 @@ KEPT = frozenset(
 OF_RUNS = frozenset(
     {
         *("RunCreated", "RunClaimed", "RunRescheduled", "RunPaused", "RunAnswered", "RunContinued", "RunStarted"),
-        *("RunResumed", "RunRetrying", "RunReleased", "RunCancelRequested"),
+        *("RunResumed", "RunRetrying", "RunReleased", "RunCancelRequested", "RunPauseRequested"),
         *("RunCompleted", "RunFailed", "RunCrashed", "RunCancelled"),
         *("TaskStarted", "TaskRetrying", "TaskCompleted", "TaskFailed", "TaskCrashed", "TaskCancelled"),
         *("TransactionDecided", "ResultCached", "ArtifactSaved", "DeadlineMissed", "KeyTaken"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
 _SHORTEST = 4
+_SOUNDS_SECRET = re.compile(
+    r"pass(word|wd|phrase)|secret|token|(api|access|private)[-_]?key|authorization|credential|cookie|dsn", re.IGNORECASE
+)
 _SILENCE = "(what was said is not shown: there is a secret in it)"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _USER = re.compile(r"[\w.%+~-]*")
@@ -144,6 +147,30 @@ def masked_url(url: str) -> str:
     if not _PLACE.fullmatch(before):
         return f"{scheme}://{MASK}"
     return f"{scheme}://{user}{before}{query}"
+
+
+def sounds_secret(name: str) -> bool:
+    """Whether what has this name is a secret, by the name."""
+    return _SOUNDS_SECRET.search(name) is not None
+
+
+def masked(value: Any, text: Callable[[str], str] = str) -> Any:
+    """Plain data with a mask in the place of everything whose name says that it is secret.
+
+    Args:
+        value: the data.
+        text: what becomes of the texts in it, and of the names.
+    """
+    if isinstance(value, Mapping):
+        return {
+            (text(name) if isinstance(name, str) else name): (
+                MASK if each and sounds_secret(str(name)) else masked(each, text)
+            )
+            for name, each in value.items()
+        }
+    if isinstance(value, str):
+        return text(value)
+    return [masked(each, text) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:

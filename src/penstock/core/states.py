@@ -34,6 +34,14 @@ class StateType(str, Enum):  # noqa: UP042 - as in Prefect, and not a StrEnum: i
 
 FINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
 FINAL_WORDS = frozenset(kind.word for kind in FINAL)
+STATE_AFTER = {
+    **{"RunCreated": "Pending", "RunClaimed": "Pending", "RunStarted": "Running", "RunResumed": "Running"},
+    **{"RunRetrying": "Retrying", "RunReleased": "Pending", "RunRescheduled": "Scheduled", "RunPaused": "Paused"},
+    **{"RunCompleted": "Completed", "RunFailed": "Failed", "RunCrashed": "Crashed", "RunCancelled": "Cancelled"},
+    **{"TaskStarted": "Running", "TaskRetrying": "Retrying", "TaskCompleted": "Completed", "TaskFailed": "Failed"},
+    **{"TaskCrashed": "Crashed", "TaskCancelled": "Cancelled"},
+}
+"""The state that a run, or a task run, is in after an event of this name."""
 
 
 class _NoData:
@@ -42,6 +50,30 @@ class _NoData:
 
 
 NO_DATA: Any = _NoData()
+
+
+class Elsewhere:
+    """A value that is kept elsewhere, and is fetched when somebody looks at it.
+
+    Attributes:
+        saved: how it is on record.
+        data: its bytes, where the record holds them.
+        error: what is recorded of it where it is an exception.
+    """
+
+    __slots__ = ("_load", "data", "error", "saved")
+
+    def __init__(
+        self, saved: Any, data: bytes | None, load: Callable[[Any, bytes | None], Any], error: Any = None
+    ) -> None:
+        self.saved = saved
+        self.data = data
+        self.error = error
+        self._load = load
+
+    def fetch(self) -> Any:
+        """The value, or the exception, that `load` makes of what is on record and its bytes."""
+        return self._load(self.saved, self.data)
 
 
 class State:
@@ -68,7 +100,10 @@ class State:
     @property
     def data(self) -> Any:
         """The value (Completed), the exception (Failed, Crashed), or None."""
-        return None if self._data is NO_DATA else self._data
+        data = self._data
+        if isinstance(data, Elsewhere):
+            return data.fetch()
+        return None if data is NO_DATA else data
 
     @property
     def made_by_hand(self) -> bool:
@@ -153,7 +188,7 @@ class State:
             if raise_on_failure:
                 raise error
             return error
-        return self._data
+        return self.data
 
     def _error(self) -> BaseException:
         if isinstance(self._data, BaseException):

@@ -14,6 +14,9 @@ _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PATH = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*", re.ASCII)
 
+ALIASES = {"resource": "about", "payload": "facts"}
+"""Facts that have two names: those of webhooks' templates, too."""
+
 
 class FactMissing(PenstockError):
     """A text asks for a fact that is not there."""
@@ -33,7 +36,10 @@ def lookup(facts: Any, path: str) -> Any:
         KeyError: it is not there.
     """
     found = facts
-    for part in path.split("."):
+    parts = path.split(".")
+    if parts[0] in ALIASES and isinstance(facts, Mapping) and parts[0] not in facts:
+        parts[0] = ALIASES[parts[0]]
+    for part in parts:
         if isinstance(found, Mapping) and part in found:
             found = found[part]
         elif isinstance(found, (list, tuple)) and part.isdecimal() and int(part) < len(found):

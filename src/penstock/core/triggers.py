@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.core import datasets, events, plans, sealed, verdicts, webhooks
+from penstock.core import audit, datasets, events, plans, sealed, uploads, verdicts, webhooks
 from penstock.core.automations import Trigger, several
+from penstock.core.calendar import ScheduleSpec, last_between, next_after
 from penstock.core.events import Event, TaskEvent
 from penstock.core.templates import as_text, lookup
 
@@ -70,8 +71,8 @@ class Step(NamedTuple):
 @lru_cache(maxsize=1)
 def stored_names() -> dict[str, type[Event]]:
     """Every event by the name it is stored under."""
-    others = (plans.PLANS, verdicts.VERDICTS, sealed.CONNECTIONS, datasets.DATASETS, webhooks.WEBHOOKS)
-    return {kind.stored: kind for kinds in (events.EVENTS.values(), *others) for kind in kinds}
+    others = (plans.PLANS, verdicts.VERDICTS, sealed.CONNECTIONS, datasets.DATASETS, webhooks.WEBHOOKS, uploads.UPLOADS)
+    return {kind.stored: kind for kinds in (events.EVENTS.values(), *others, audit.AUDIT) for kind in kinds}
 
 
 def is_glob(pattern: str) -> bool:
@@ -181,7 +182,7 @@ def group_of(trigger: Trigger, facts: Mapping[str, Any]) -> tuple[str, dict[str,
 
 def begins(trigger: Trigger, position: int, at: int) -> State | None:
     """What is remembered from the declaration of an automation on: that it waits, if it waits for everything."""
-    if trigger.missing_seconds is None or trigger.after or trigger.per:
+    if not trigger.timed or trigger.after or trigger.per:
         return None
     return {"position": position, "since": at}
 
@@ -190,6 +191,8 @@ def step(trigger: Trigger, state: State | None, event: Met) -> Step:
     """Take an event into account."""
     if trigger.missing_seconds is not None:
         return _waited(trigger, state or {}, event)
+    if trigger.after:
+        return _followed(trigger, state or {}, event)
     return _counted(trigger, state or {}, event)
 
 
@@ -204,6 +207,20 @@ def _counted(trigger: Trigger, state: State, event: Met) -> Step:
     cool = _us(trigger.cool_down_seconds)
     rest = {"position": event.position, "cool": event.at + cool} if cool is not None else None
     return Step(rest, [Firing(event.position, times[0], event.at, len(times))])
+
+
+def _followed(trigger: Trigger, state: State, event: Met) -> Step:
+    armed, rests = "followed" in state, _rests(trigger, state, event.at)
+    if not (event.counts and armed) and (armed or not event.opens):
+        return Step(state or None, [])
+    cool = _us(trigger.cool_down_seconds)
+    rest = {"cool": state["cool"]} if rests else {}
+    firings = []
+    if armed and not rests:
+        firings = [Firing(event.position, state["followed"], event.at, 1)]
+        rest = {"cool": event.at + cool} if cool is not None else {}
+    state = {"position": event.position, **({"followed": event.at} if event.opens else {}), **rest}
+    return Step(state if len(state) > 1 else None, firings)
 
 
 def _waited(trigger: Trigger, state: State, event: Met) -> Step:
@@ -222,6 +239,9 @@ def silence(trigger: Trigger, state: State, now: int) -> Step | None:
     deadline = deadline_of(trigger, state)
     if deadline is None or now <= deadline:
         return None
+    if trigger.schedule is not None:  # of what was due meanwhile, only the last time counts
+        due = last_between(_when(trigger), deadline - 1, now) or deadline
+        return Step({**state, "since": due}, [Firing(state["position"], state["since"], due, 0)])
     cool = _us(trigger.cool_down_seconds)
     rest = {"position": state["position"], "cool": deadline + cool} if cool is not None else None
     return Step(rest, [Firing(state["position"], state["since"], deadline, 0)])
@@ -229,11 +249,22 @@ def silence(trigger: Trigger, state: State, now: int) -> Step | None:
 
 def deadline_of(trigger: Trigger, state: State) -> int | None:
     """When a silence becomes too long; one that lasts beyond a cool-down counts from the end of that."""
+    if trigger.schedule is not None and "since" in state:
+        return next_after(_when(trigger), int(state["since"]))
     missing = _us(trigger.missing_seconds)
     if missing is None or "since" not in state:
         return None
     since = int(state["since"])
     return max(since + missing, int(state["cool"]) if _rests(trigger, state, since) else 0)
+
+
+@lru_cache(maxsize=256)
+def _spec(schedule: str, timezone: str) -> ScheduleSpec:
+    return ScheduleSpec.of(schedule.strip(), timezone=timezone)
+
+
+def _when(trigger: Trigger) -> ScheduleSpec:
+    return _spec(trigger.schedule or "", trigger.timezone)
 
 
 def _rests(trigger: Trigger, state: State, now: int) -> bool:
@@ -252,7 +283,7 @@ def set_back(trigger: Trigger, state: State, now: int) -> State | None:
 
 def is_over(trigger: Trigger, state: State, now: int) -> bool:
     """Whether nothing that is remembered can matter any more."""
-    if "since" in state or _rests(trigger, state, now):
+    if "since" in state or "followed" in state or _rests(trigger, state, now):
         return False
     within = _us(trigger.within_seconds)
     times = state.get("times", ())

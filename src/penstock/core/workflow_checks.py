@@ -13,9 +13,13 @@ import msgspec
 
 from penstock.core.calendar import ScheduleSpec
 from penstock.core.calendar.cron import ONCE
+from penstock.core.documents import DEEPEST, LONGEST_TEXT, json_mistakes, text_mistake
+from penstock.core.engines import LOCAL
 from penstock.core.errors import BadSchedule, BadWorkflow
+from penstock.core.uploads import is_file_id
 from penstock.core.words import counted
 from penstock.core.workflows import (
+    FILE,
     LITERAL,
     MARKS,
     PARAMETER,
@@ -28,16 +32,14 @@ from penstock.core.workflows import (
     task_and_path,
 )
 
-MOST_TASKS = 1_000
-LONGEST_NAME, LONGEST_TEXT = 100, 10_000
-_LONGEST_VALUE = 10_000_000
-_DEEPEST = 40
+_MOST_TASKS = 1_000
+_LONGEST_NAME = 100
 _MOST_SECONDS = 366 * 86_400.0
 _MOST_RETRIES = 1_000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
-_ENGINES = ("local",)
+_ENGINE = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 
 Mistakes = Iterator[tuple[str, str]]
 Kind = TypeVar("Kind", TaskSpec, WorkflowSpec)
@@ -102,8 +104,8 @@ def _tasks(given: Any, where: str, mistakes: list[tuple[str, str]]) -> tuple[Tas
     if not isinstance(given, (list, tuple)):
         mistakes.append((where, f"it must be a list, and is {_kind_of(given)}"))
         return ()
-    if len(given) > MOST_TASKS:
-        mistakes.append((where, f"there are {len(given):,} tasks; at most {MOST_TASKS:,} can be"))
+    if len(given) > _MOST_TASKS:
+        mistakes.append((where, f"there are {len(given):,} tasks; at most {_MOST_TASKS:,} can be"))
         return ()
     found = [_read(TaskSpec, each, f"{where}[{number}]", mistakes) for number, each in enumerate(given)]
     return tuple(each if each is not None else TaskSpec(name="", python_callable="") for each in found)
@@ -142,12 +144,14 @@ def mistakes_of(spec: WorkflowSpec) -> list[tuple[str, str]]:
 def _texts(spec: WorkflowSpec) -> Mistakes:
     if told := name_mistake(spec.name):
         yield "name", told
-    if told := _text_mistake(spec.description or "", LONGEST_TEXT):
+    if told := text_mistake(spec.description or "", LONGEST_TEXT):
         yield "description", told
+    if not _ENGINE.fullmatch(spec.engine):
+        yield "engine", f"{spec.engine!r} is no name of an engine, such as local or airflow"
     for number, tag in enumerate(spec.tags):
         if not tag or tag != tag.strip() or not tag.isprintable():
             yield f"tags[{number}]", f"{tag!r} must be a text of one line without space around it"
-        elif told := _text_mistake(tag, LONGEST_NAME):
+        elif told := text_mistake(tag, _LONGEST_NAME):
             yield f"tags[{number}]", told
         elif tag in spec.tags[:number]:
             yield f"tags[{number}]", f"{tag!r} is there twice"
@@ -155,21 +159,13 @@ def _texts(spec: WorkflowSpec) -> Mistakes:
 
 def name_mistake(name: str) -> str | None:
     """Why this cannot be the name of a workflow, a task or a parameter; None where it can."""
-    if name and _NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
+    if name and _NAME.fullmatch(name) and len(name) <= _LONGEST_NAME:
         return None
-    if len(name) > LONGEST_NAME:
-        return f"a name has at most {LONGEST_NAME} characters, and this has {len(name):,}"
+    if len(name) > _LONGEST_NAME:
+        return f"a name has at most {_LONGEST_NAME} characters, and this has {len(name):,}"
     bad = next((letter for letter in name if not re.fullmatch(r"[A-Za-z0-9_]", letter)), None)
     told = f"{name!r} cannot be a name: it must begin with a letter, and go on with letters, digits and underscores"
     return f"{told} ({bad!r} is none of them)" if bad is not None else told
-
-
-def _text_mistake(text: str, longest: int) -> str | None:
-    if len(text) > longest:
-        return f"it has {len(text):,} characters; at most {longest:,} can be"
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        return "it holds a character that cannot be stored"
-    return None
 
 
 def _schedule(spec: WorkflowSpec) -> Mistakes:
@@ -199,7 +195,7 @@ def _parameters(spec: WorkflowSpec) -> Mistakes:
     for name, value in spec.parameters.items():
         if told := name_mistake(name):
             yield f"parameters.{name}", told
-        yield from json_mistakes(value, f"parameters.{name}")
+        yield from _values(value, f"parameters.{name}")
 
 
 def _names(spec: WorkflowSpec) -> Mistakes:
@@ -227,18 +223,21 @@ def _each_task(spec: WorkflowSpec) -> Mistakes:
             if seconds is not None and not least <= seconds <= _MOST_SECONDS:
                 what = "from 0" if name == "retry_delay" else "above 0"
                 yield f"{place}.{name}", f"{seconds:g} must be seconds {what} to {_MOST_SECONDS:,.0f}"
-        if task.engine not in _ENGINES:
-            yield f"{place}.engine", f"there is no engine {task.engine!r} for tasks; there is {', '.join(_ENGINES)}"
+        if task.engine != LOCAL:
+            told = f"a task is executed where its workflow is; give the workflow the engine {task.engine!r}"
+            yield f"{place}.engine", told
         for name in task.params:
             if not name.isidentifier():
                 yield f"{place}.params", f"{name!r} cannot be the name of an argument"
-        yield from json_mistakes(task.params, f"{place}.params")
+        yield from _values(task.params, f"{place}.params")
         yield from _references(spec, task, place)
 
 
 def _references(spec: WorkflowSpec, task: TaskSpec, place: str) -> Mistakes:
     names = [each.name for each in spec.tasks]
     for mark, text, where in references_in(task.params, f"{place}.params"):
+        if mark == FILE and not is_file_id(text):
+            yield where, f"{mark} must be the id of a file that was sent in"
         if mark not in (RESULT, PARAMETER):
             continue
         if not isinstance(text, str):
@@ -313,30 +312,22 @@ def _needs(task: TaskSpec) -> tuple[str, ...]:
         return task.dependencies
 
 
-def json_mistakes(value: Any, place: str, depth: int = 0, literal: bool = False) -> Mistakes:
-    """What in a value has no form in JSON, or cannot be stored.
+def _values(value: Any, place: str) -> Mistakes:
+    yield from json_mistakes(value, place)
+    yield from _marks(value, place)
 
-    Args:
-        value: the value.
-        place: where it is.
-        depth: how deep that is.
-        literal: references in it mean nothing.
-    """
-    if depth > _DEEPEST:
-        yield place, f"it is nested more than {_DEEPEST} deep"
-    elif isinstance(value, dict):
-        if not literal and (told := _mark_mistake(value)):
+
+def _marks(value: Any, place: str, depth: int = 0) -> Mistakes:
+    """Objects that look like references, and are none. What is in a literal means nothing."""
+    if isinstance(value, dict):
+        if told := _mark_mistake(value):
             yield place, told
-        literal = literal or mark_of(value) == LITERAL
-        for name, item in value.items():
-            if not isinstance(name, str) or _text_mistake(name, LONGEST_TEXT):
-                yield place, f"{str(name)[:50]!r} cannot be the name of a field"
-            yield from json_mistakes(item, f"{place}.{name}", depth + 1, literal)
-    elif isinstance(value, (list, tuple)):
+        if mark_of(value) != LITERAL and depth < DEEPEST:
+            for name, item in value.items():
+                yield from _marks(item, f"{place}.{name}", depth + 1)
+    elif isinstance(value, (list, tuple)) and depth < DEEPEST:
         for number, item in enumerate(value):
-            yield from json_mistakes(item, f"{place}[{number}]", depth + 1, literal)
-    elif told := _plain_mistake(value):
-        yield place, told
+            yield from _marks(item, f"{place}[{number}]", depth + 1)
 
 
 def _mark_mistake(value: dict[str, Any]) -> str | None:
@@ -345,15 +336,3 @@ def _mark_mistake(value: dict[str, Any]) -> str | None:
         return None
     told = f"{marks[0]!r} must be alone in its object, and one of {', '.join(MARKS)}"
     return f'{told}; write {{"$literal": {{...}}}} around what is meant as it is'
-
-
-def _plain_mistake(value: Any) -> str | None:
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        return _text_mistake(value, _LONGEST_VALUE)
-    if isinstance(value, int):
-        return None if -(2**63) <= value < 2**63 else "the number is too large; write it as a text"
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"{value} is no number of JSON"
-    return f"a {type(value).__name__} is no JSON; write it as a text, in quotes"

@@ -59,16 +59,25 @@ def of_text(text: str | bytes, form: Format, also: Check | None = None) -> Workf
         BadWorkflow: it is too large, no such text, or no workflow; every mistake is told.
         MissingExtra: PyYAML is not installed.
     """
+    return read(data_of(text, form), also)
+
+
+def data_of(text: str | bytes, form: Format) -> Any:
+    """What such a text holds, whether it is a workflow or not.
+
+    Raises:
+        BadWorkflow: it is too large, or no such text.
+        MissingExtra: PyYAML is not installed.
+    """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(data) > LARGEST[form]:
         raise BadWorkflow("", [("workflow", f"it is larger than {LARGEST[form] // 1024:,} KB")])
     try:
         decoded = data.decode("utf-8-sig")
-        found: Any = json_value(decoded) if form == "json" else yaml_value(decoded, "server")
+        return json_value(decoded) if form == "json" else yaml_value(decoded, "server")
     except UnicodeDecodeError as error:
         raise BadWorkflow("", [("workflow", f"it is no UTF-8 text (byte {error.start})")]) from None
     except RecursionError:
         raise BadWorkflow("", [("workflow", "it is nested too deeply")]) from None
     except ValueError as error:
         raise BadWorkflow("", [("workflow", f"it is no {form.upper()}: {error}")]) from None
-    return read(found, also)

@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import uploads
+from penstock.core.engines import LOCAL
 from penstock.core.errors import BadWorkflow, ParameterError
 from penstock.core.extras import LateModule
 
 _checks: Any = LateModule("penstock.core.workflow_checks")
 
 RESULT, PARAMETER, LITERAL = "$result", "$parameter", "$literal"
-MARKS = (RESULT, PARAMETER, LITERAL)
+FILE = uploads.MARK
+MARKS = (RESULT, PARAMETER, LITERAL, FILE)
 FACTS = ("partition", "data_interval_start", "data_interval_end", "scheduled_start_time")
 """Parameters of these names are filled in by the schedule, where the workflow has them."""
 
@@ -29,12 +32,13 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         name: letter first, then letters, digits and underscores.
         python_callable: what it calls, `module:function`; the module must be on the project's list.
         params: keyword arguments. `{"$result": "task.path[0].field"}` stands for an earlier result, or a part of one;
-            `{"$parameter": "name"}` for a parameter of the run; `{"$literal": ...}` for what is in it, as it is.
+            `{"$parameter": "name"}` for a parameter of the run; `{"$file": "id"}` for the path of a file that was sent
+            in; `{"$literal": ...}` for what is in it, as it is.
         dependencies: tasks that complete first. Tasks whose results it takes need not be named again.
         retry_count: how often it is tried again when it fails.
         retry_delay: seconds before each of these times.
         timeout: seconds that it may take; None for no limit.
-        engine: where it is executed; `local` is all there is so far.
+        engine: `local`: with the workflow, wherever that is executed.
     """
 
     name: str
@@ -67,6 +71,7 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         active: the schedule makes runs.
         tags: of every run.
         parameters: what a run may be given, each with the value it has otherwise.
+        engine: where its runs are executed; on another engine than `local` its schedule is that engine's.
         tasks: what is done.
     """
 
@@ -77,6 +82,7 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     active: bool = True
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
+    engine: str = LOCAL
     tasks: tuple[TaskSpec, ...] = ()
 
     def ordered(self) -> list[TaskSpec]:
@@ -124,6 +130,7 @@ class WorkflowFilter(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: the one of this name.
         tag: those with this tag.
+        any_tags: those with at least one of these; None for any or none.
         active: those that are, or are not, active.
         text: those with this text in their name.
         after: those whose name sorts after this one (keyset paging).
@@ -133,6 +140,7 @@ class WorkflowFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str | None = None
     tag: str | None = None
+    any_tags: tuple[str, ...] | None = None
     active: bool | None = None
     text: str = ""
     after: str = ""

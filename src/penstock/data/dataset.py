@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.addresses import is_secret
 from penstock.core.errors import ConfigurationError, DatasetNotFound
-from penstock.core.ports.data import Landed, Landing, Place, Table, Version
+from penstock.core.ports.data import Landed, Landing, Place
+from penstock.core.ports.tables import Table, Version
 from penstock.core.rows.types import types_of
 from penstock.data.checking import Checking, checks_of
 from penstock.data.conforming import Conforming

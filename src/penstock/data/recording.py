@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from penstock.core.ports.data import Batch, Counts, Landed, Landing, Place, Sink, Table
+from penstock.core.ports.data import Batch, Counts, Landed, Landing, Place, Sink
+from penstock.core.ports.tables import Table
 from penstock.engine import datasets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _EVERY_SECONDS = 60.0
 
@@ -80,6 +86,8 @@ class Recording:
         self._commits = 0
         self._version = ""
         self._columns: Mapping[str, str] | None = None
+        self._looked_at = 0
+        self._nulls: Counter[str] = Counter()
         self._since = time.monotonic()
 
     def add(self, batch: Batch, landed: Landed) -> None:
@@ -93,8 +101,16 @@ class Recording:
         tables = {part.table for part in batch.parts}
         if len(tables) == 1 and batch.parts[-1].how in ("append", "upsert"):
             self._columns = {field.name: str(field.type) for field in batch.parts[-1].rows.schema}
+            for part in batch.parts:
+                self._look(part.rows)
         if time.monotonic() - self._since > _EVERY_SECONDS:
             self.tell()
+
+    def _look(self, rows: pa.Table) -> None:
+        self._looked_at += rows.num_rows
+        for name, column in zip(rows.column_names, rows.columns, strict=True):
+            if nulls := column.null_count:
+                self._nulls[name] += nulls
 
     def tell(self) -> None:
         """Record what was committed since the last time."""
@@ -116,6 +132,8 @@ class Recording:
             id=self._id,
             address=address,
             columns=columns,
+            looked_at=self._looked_at,
+            nulls=self._nulls,
             inputs=() if self._source is None else (self._source,),
         )
         datasets.wrote(self._journal, self._sink.place, what)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.core.addresses import Address, parsed, without_secrets
 from penstock.core.errors import ConfigurationError, DatasetNotFound
-from penstock.core.ports.data import Place, Sink, Source, Table
+from penstock.core.ports.data import Place, Sink, Source
+from penstock.core.ports.tables import Table
 from penstock.core.rows import conform, first_rows, union
 
 if TYPE_CHECKING:

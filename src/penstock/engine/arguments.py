@@ -8,7 +8,7 @@ from typing import Any
 from penstock.authoring.futures import PenstockFuture, PenstockFutureList
 from penstock.core.annotations import allow_failure, opaque, quote, unmapped
 from penstock.core.errors import UpstreamFailed
-from penstock.core.states import State
+from penstock.core.states import Elsewhere, State
 
 _PLAIN = frozenset({int, str, float, bool, bytes, type(None)})
 _LISTS = frozenset({list, tuple, set, frozenset, PenstockFutureList})
@@ -41,11 +41,12 @@ def futures_in(value: Any, depth: int = _MAX_DEPTH, seen: set[int] | None = None
     if id(value) in seen:
         return
     seen.add(id(value))
-    for item in _parts(value, kind):
+    for item in parts_of(value, kind):
         yield from futures_in(item, depth - 1, seen)
 
 
-def _parts(value: Any, kind: type) -> Iterable[Any]:
+def parts_of(value: Any, kind: type) -> Iterable[Any]:
+    """What a value holds: items of a list, tuple or set, values of a mapping, fields of a dataclass."""
     if kind in _LISTS:
         return () if set(map(type, value)) <= _PLAIN else value
     if kind is dict:
@@ -56,7 +57,12 @@ def _parts(value: Any, kind: type) -> Iterable[Any]:
 
 
 def resolved(
-    value: Any, *, forgiving: bool = False, depth: int = _MAX_DEPTH, known: dict[int, Any] | None = None
+    value: Any,
+    *,
+    forgiving: bool = False,
+    depth: int = _MAX_DEPTH,
+    known: dict[int, Any] | None = None,
+    kept: bool = False,
 ) -> Any:
     """The value with every future and state replaced by its result. Everything in it must have ended.
 
@@ -65,6 +71,7 @@ def resolved(
         forgiving: give the exception of a failed one instead of raising.
         depth: how deep to look.
         known: what has been looked into, by identity.
+        kept: values that are kept elsewhere are not fetched.
 
     Raises:
         UpstreamFailed: something in it did not complete.
@@ -73,28 +80,28 @@ def resolved(
     if kind in _PLAIN or not depth:
         return value
     if kind is PenstockFuture:
-        return _value(value.state, value.key, forgiving)
+        return _value(value.state, value.key, forgiving, kept)
     if kind is State:
-        return _value(value, "an upstream task", forgiving)
+        return _value(value, "an upstream task", forgiving, kept)
     if kind is allow_failure:
-        return resolved(value.value, forgiving=True, depth=depth)
+        return resolved(value.value, forgiving=True, depth=depth, kept=kept)
     if kind is unmapped:
-        return resolved(value.value, forgiving=forgiving, depth=depth, known=known)
+        return resolved(value.value, forgiving=forgiving, depth=depth, known=known, kept=kept)
     if kind is quote:
         return value.value
     if kind is opaque:
         inner = value.value
-        return resolved(inner, forgiving=forgiving) if type(inner) in (PenstockFuture, State) else inner
+        return resolved(inner, forgiving=forgiving, kept=kept) if type(inner) in (PenstockFuture, State) else inner
     known = {} if known is None else known
     if id(value) not in known:
         known[id(value)] = value  # where a value holds itself, it is left as it is
-        known[id(value)] = _resolved_parts(value, kind, forgiving, depth, known)
+        known[id(value)] = _resolved_parts(value, kind, forgiving, depth, known, kept)
     return known[id(value)]
 
 
-def _resolved_parts(value: Any, kind: type, forgiving: bool, depth: int, known: dict[int, Any]) -> Any:
+def _resolved_parts(value: Any, kind: type, forgiving: bool, depth: int, known: dict[int, Any], kept: bool) -> Any:
     def of(part: Any) -> Any:
-        return resolved(part, forgiving=forgiving, depth=depth - 1, known=known)
+        return resolved(part, forgiving=forgiving, depth=depth - 1, known=known, kept=kept)
 
     if kind in _LISTS:
         if set(map(type, value)) <= _PLAIN:
@@ -115,7 +122,9 @@ def _resolved_parts(value: Any, kind: type, forgiving: bool, depth: int, known: 
     return value
 
 
-def _value(state: State, key: str, forgiving: bool) -> Any:
+def _value(state: State, key: str, forgiving: bool, kept: bool) -> Any:
+    if kept and isinstance(state._data, Elsewhere):
+        return state._data
     if state.is_completed() or forgiving:
         return state.result(raise_on_failure=False)
     raise UpstreamFailed(f"Upstream task run {key!r} did not reach a 'COMPLETED' state.")

@@ -24,6 +24,7 @@ from penstock.core.events import Event, Record, now_us
 from penstock.core.plans import stream_of
 from penstock.core.ports import Journal, current_engine
 from penstock.core.ports.data import Counts, Place
+from penstock.core.ports.reading import Reading
 
 _LOOKED_AT = 50
 """A reading or writing that is executed again is looked for among so many of the last ones."""
@@ -45,6 +46,8 @@ class Written(NamedTuple):
     id: str = ""
     address: str = ""
     columns: Mapping[str, str] | None = None
+    looked_at: int = 0
+    nulls: Mapping[str, int] = {}
     inputs: Iterable[Place] = ()
     lineage: Mapping[str, Iterable[tuple[Place, str]]] = {}
 
@@ -110,6 +113,8 @@ def wrote(journal: Journal, place: Place, what: Written) -> None:
         mode=what.mode,
         pipe=what.pipe,
         columns=columns,
+        looked_at=what.looked_at,
+        nulls=dict(what.nulls),
         inputs=tuple(dict.fromkeys(str(one) for one in what.inputs)),
         lineage={name: tuple((str(one), column) for one, column in made_of) for name, made_of in what.lineage.items()},
     )
@@ -170,7 +175,7 @@ def forget(journal: Journal, dataset: StoredDataset) -> None:
     _append(journal, DatasetForgotten(at=now_us(), place=dataset.place))
 
 
-def named(journal: Journal, called: str) -> StoredDataset:
+def named(journal: Reading, called: str) -> StoredDataset:
     """The dataset of a name, or at a place.
 
     Raises:

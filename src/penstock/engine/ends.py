@@ -8,7 +8,7 @@ from penstock.core.context import Scope
 from penstock.core.decisions import Finish, TaskState
 from penstock.core.errors import JournalError, ResultNotSaved
 from penstock.core.events import ErrorInfo, Saved, now_us
-from penstock.core.states import NO_DATA, State, StateType
+from penstock.core.states import NO_DATA, Elsewhere, State, StateType
 from penstock.engine.failures import error_info
 from penstock.engine.logs import engine_logger
 from penstock.engine.outcome import Path
@@ -67,6 +67,8 @@ def outcome_record(
     if isinstance(value, BaseException):
         info, data = error_info(value)
         return None, info, data
+    if isinstance(value, Elsewhere):
+        return value.saved, None, value.data
     if value is NO_DATA and outcome.type is not StateType.COMPLETED:
         return None, None, None
     try:

@@ -10,7 +10,7 @@ from penstock.core.events import ErrorInfo
 from penstock.core.interruptions import Interruption, Terminated
 
 _TEXT, _TRACE = 20_000, 60_000
-_OWN = ("/penstock/engine/", "/penstock/authoring/", "/penstock/core/")
+_OWN = ("/penstock/engine/", "/penstock/authoring/", "/penstock/core/", "/penstock/deploy/")
 
 
 def type_name(error: BaseException) -> str:

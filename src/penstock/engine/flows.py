@@ -22,7 +22,7 @@ from penstock.core.events import Record, RunCreated, RunEnded, Saved, Stored, no
 from penstock.core.extras import LateModule
 from penstock.core.interruptions import Interruption, RunCancelled, RunFenced
 from penstock.core.retry import delay_before
-from penstock.core.states import NO_DATA, State, StateType
+from penstock.core.states import NO_DATA, Elsewhere, State, StateType
 from penstock.engine.arguments import as_states
 from penstock.engine.failures import error_info
 from penstock.engine.hooks import run_hooks
@@ -211,6 +211,8 @@ def _end(live: LiveRun, state: State) -> Path[State]:
     value = state._data
     if isinstance(value, BaseException):
         error, data = error_info(value)
+    elif isinstance(value, Elsewhere):
+        result, error, data = value.saved, value.error, value.data
     elif value is not NO_DATA:
         try:
             result, data = live.results.save(plain(value))

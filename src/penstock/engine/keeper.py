@@ -16,6 +16,7 @@ from penstock.core.events import now_us
 from penstock.core.interruptions import Interruption, RunCancelled, RunFenced
 from penstock.engine.live import Host, LiveRun
 from penstock.engine.signals import noted, remind
+from penstock.engine.together import look
 
 _FLUSH_SECONDS = 0.1
 _LOOK_SECONDS = 0.5
@@ -122,10 +123,20 @@ class Keeper:
                 self._interrupt(live.root, fenced)
 
     def _look(self, runs: list[LiveRun]) -> None:
-        asked = self._engine.journal.cancel_requested([live.id for live in runs])
+        asked = self._engine.journal.requested([live.id for live in runs])
         for live in runs:
-            if live.id in asked:
+            what = asked.get(live.id)
+            if what == "cancel":
                 self._interrupt(live.root, RunCancelled("The run was cancelled on request."))
+            elif what == "pause" and live.recorder.state.pausing is None:
+                self._take_in(live)
+
+    def _take_in(self, live: LiveRun) -> None:
+        """See what was appended to a run by others; its flow comes upon it at its next step."""
+        try:
+            look(live.recorder)
+        except RunFenced as fenced:
+            self._interrupt(live.root, fenced)
 
     def _extend(self, runs: list[LiveRun]) -> None:
         lapsed, now = self.lapsed(), now_us()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from penstock.authoring.flows import Flow
@@ -40,6 +41,7 @@ from penstock.engine.tasks import StepCall, recorded_state, run_task
 from penstock.engine.waits import Futures
 
 _around: Any = LateModule("penstock.engine.transactions.around")
+_halts: Any = LateModule("penstock.engine.waiting.halts")
 _lookout: Any = LateModule("penstock.engine.waiting.lookout")
 _waits: Any = LateModule("penstock.engine.waiting.calls")
 _slots: Any = LateModule("penstock.engine.limits.slots")
@@ -55,6 +57,7 @@ class LocalEngine:
         suspend_seconds: a run of a worker that waits longer than that needs no process meanwhile.
         max_workers: threads of the default task runner.
         refresh_cache: results of other runs are not looked for, unless a task says so itself.
+        files: gives those that runs may be given; see `penstock.engine.uploads.FileShelf`.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class LocalEngine:
         suspend_seconds: float = 5.0,
         max_workers: int | None = None,
         refresh_cache: bool = False,
+        files: Callable[[], Any] | None = None,
     ) -> None:
         self.journal = journal
         self.results = results
@@ -73,6 +77,7 @@ class LocalEngine:
         self.suspend_us = int(suspend_seconds * 1_000_000)
         self.max_workers = max_workers
         self.refresh_cache = refresh_cache
+        self.files = files
         self.owner = new_owner()
         self.pid = os.getpid()
         self.observers: list[Observer] = []
@@ -139,9 +144,9 @@ class LocalEngine:
             return self._call_alone(task, args, kwargs, return_state)
         call = StepCall(scope.live, scope, task, args, kwargs, wait_for)
         if scope.info is not None:
-            call.invoke = scope.info[0].invoke
+            call.runner = scope.info[0].runner
         path = run_task(call) if wait_for is None and not needs_a_look(args, kwargs) else _after_upstream(call)
-        if task.isasync and call.invoke is None:
+        if task.isasync and call.runner is None:
             return answer_async(path, return_state)
         state = drive(path)
         return state if return_state or state._returned else state.result()
@@ -235,6 +240,8 @@ class LocalEngine:
         upstream = [f for f in futures_in((call.args, call.kwargs, call.wait_for)) if not f.done()]
         if upstream:
             yield Futures(upstream)
+        if known is None and live.root.recorder.state.pausing is not None:
+            yield from _halts.halt(live, call.scope)
         state = known if known is not None else TaskState(call.step)
         if state.attempt:  # it goes on under its own id, and that is no other attempt
             state = TaskState(state.step, attempt=state.attempt - 1)
@@ -276,6 +283,10 @@ class LocalEngine:
             _around.subflow_ended(call, state.step.key, outcome)
         return outcome
 
+    def with_files(self, flow: str, parameters: Any) -> Any:
+        """Parameters with the paths of files that were sent in; see `penstock.engine.uploads.FileShelf.resolved`."""
+        return self.files().resolved(f"flow {flow!r}", parameters) if self.files is not None else parameters
+
     def resume(self, run_id: str, flow: Any, return_state: bool, takes_over: str | None = None) -> Any:
         """Go on with a run that is in the journal; gives what calling the flow gives.
 
@@ -298,6 +309,7 @@ class LocalEngine:
             raise RunNotResumable(f"The parameters of run {run_id} could not be recorded.", hint="start the flow anew")
         parameters = self.results.load(saved, created.data)
         if event.deployment is not None:  # as they were given, which is JSON
+            parameters = self.with_files(flow.name, parameters)
             parameters = flow.validated(flow.parameters((), parameters))
         live = self.root_run(flow, parameters, run_id, event.name, frozenset(event.tags))
         live.takes_over = takes_over

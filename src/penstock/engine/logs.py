@@ -13,10 +13,12 @@ from typing import Any
 
 from penstock.core.context import current_scope
 from penstock.core.errors import MissingContextError
+from penstock.core.extras import LateModule
 from penstock.core.model import LogLine
 from penstock.engine.failures import text_of, type_name
 from penstock.engine.signals import noted, raise_noted, shielded
 
+_lines: Any = LateModule("penstock.engine.log_lines")
 _LONGEST = 100_000
 _runs = logging.getLogger("penstock.run")
 _engine = logging.getLogger("penstock.engine")
@@ -62,8 +64,8 @@ def _said_before(scope: Any) -> bool:
     return replay is not None and scope.live.suspends and scope.ordinal < replay.calls
 
 
-def install(level: int, console: bool) -> None:
-    """Send the run loggers to the journal, and to stderr (once for a process)."""
+def install(level: int, console: bool, form: str = "text") -> None:
+    """Send the run loggers to the journal, and to stderr (once for a process), as `text` or as `json`."""
     for logger in (_runs, _engine):
         logger.setLevel(level)
         logger.propagate = True
@@ -71,16 +73,19 @@ def install(level: int, console: bool) -> None:
             logger.addHandler(JournalHandler())
     top = logging.getLogger("penstock")
     if console and not top.handlers:
-        top.addHandler(_ConsoleHandler())
+        top.addHandler(_ConsoleHandler(form))
+        if form == "json":  # whoever collects lines wants those of the server, too
+            top.setLevel(level)
         top.propagate = False
 
 
 class _ConsoleHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """Lines on stderr as it is at that moment, so that a captured or closed stream does no harm."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: str) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        self.setFormatter(_lines.JsonLines() if form == "json" else plain)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line."""

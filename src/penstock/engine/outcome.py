@@ -20,6 +20,8 @@ class Wait:
 
     parks = False
     """It may take very long, and has a `waiter` that tells when it is over; see `drive`."""
+    begun = False
+    """The step runs meanwhile: who leaves the path there has to drive it to its end."""
 
     @abstractmethod
     def block(self) -> Any:
@@ -42,6 +44,7 @@ class Parked(Exception):
 
     def __init__(self, wait: Any) -> None:
         self.waiter = wait.waiter
+        self.begun = wait.begun
 
 
 def drive(path: Path[R], may_park: bool = False) -> R:

@@ -31,6 +31,7 @@ from penstock.core.events import (
     RunAnswered,
     RunCancelRequested,
     RunPaused,
+    RunPauseRequested,
     Stored,
     TaskEnded,
     TaskEvent,
@@ -46,7 +47,7 @@ from penstock.engine.commits import WAITING, Entry, SharedCommits
 _MAX_LOG_SIZE = 4_000_000
 _NO_ROOM = (RecursionError, MemoryError)
 _NOT_THE_JOURNALS = (*_NO_ROOM, StepTransactionFailed)
-_FROM_OTHERS = (RunCancelRequested, RunAnswered)
+_FROM_OTHERS = (RunCancelRequested, RunPauseRequested, RunAnswered)
 """What others may append to a run that is executed here."""
 Append = Callable[[str, int, Sequence[Record], Sequence[LogLine]], None]
 
@@ -399,7 +400,7 @@ class Recorder(SharedCommits):
             raise RunFenced(f"Run {self.run_id} is no longer in the journal; this process stops.")
 
     def take_news(self) -> bool:
-        """A request to cancel is fine, and so is an answer; anything else means the run is no longer ours."""
+        """Requests to cancel or pause are fine, and so is an answer; all else means the run is no longer ours."""
         seq = self.seq
         self._be_sure()
         for stored in self.journal.load(self.run_id, self.seq):

@@ -13,30 +13,25 @@ import msgspec
 from penstock.authoring.loading import load_flow
 from penstock.authoring.registry import declared_flows
 from penstock.core.decisions import (
-    Finish,
+    Answer,
     RequestCancel,
     Reschedule,
-    Resume,
-    RunState,
-    TaskState,
-    decide_run,
-    decide_task,
-    evolve_run,
-    evolve_task,
 )
 from penstock.core.errors import (
     FlowNotFound,
     InvalidTransition,
+    NotWaiting,
     RunNotFound,
     RunNotResumable,
-    SequenceConflict,
 )
-from penstock.core.events import Record, RunCreated, Stored, TaskEvent, now_us
+from penstock.core.events import ON_REQUEST, Record, RunCreated, Stored, TaskEvent, now_us
 from penstock.core.extras import LateModule
 from penstock.core.ids import child_run_id, new_run_id, new_run_name, owner_is_dead, owner_pid
 from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
 from penstock.core.states import StateType
+from penstock.engine.commands import append_command, end_family
 from penstock.engine.local import LocalEngine
 from penstock.engine.replay import split_key
 from penstock.engine.runners.trees import kill_tree
@@ -45,7 +40,7 @@ _carrying: Any = LateModule("penstock.engine.transactions.carrying")
 _MAX_DEPTH = 50
 
 
-def find_run(journal: Journal, wanted: str) -> Run:
+def find_run(journal: Reading, wanted: str) -> Run:
     """One run by its id, by the beginning or end of its id, or by its name.
 
     Raises:
@@ -127,28 +122,45 @@ def prepare_resume(engine: LocalEngine, run_id: str, flow: Any = None) -> tuple[
         waits = run.waiting is not None and run.waiting.kind != "sleep"
         hint = "answer it: penstock runs answer" if waits else "wait for it, or stop it first: penstock runs cancel"
         raise RunNotResumable(f"Run {run.name} is still being executed by {who}.", hint=f"{hint} {run.id}")
+    if run.pause_requested:  # whoever goes on with it wants it to
+        with contextlib.suppress(NotWaiting):
+            append_command(engine.journal, run.id, Answer(now_us(), ON_REQUEST))
     return run, flow
 
 
-def fork(journal: Journal, run: Run, from_step: str | None, origin: str = "fork", *, pool: str | None = None) -> Run:
+def fork(
+    journal: Journal,
+    run: Run,
+    from_step: str | None,
+    origin: str = "fork",
+    *,
+    pool: str | None = None,
+    new_id: str | None = None,
+    key: str | None = None,
+) -> Run:
     """A new run that takes over completed steps of another one.
 
     Args:
         journal: where both live.
         run: the other run, ended or not.
         from_step: this step, and every one called after it, is executed anew; None takes over all that completed.
-        origin: `fork` or `resume`.
+        origin: `fork` or `resume`; or `retry`, which takes over nothing but the parameters.
         pool: the workers of this pool execute it, from now on; None where whoever makes it does that.
+        new_id: the new run's id, where whoever makes it knows.
+        key: an idempotency key that stands for it.
 
     Raises:
         RunNotResumable: there is no such step.
+        SequenceConflict: there is a run with the new id already.
     """
     records = list(journal.load(run.id))
     if not records:
         raise RunNotFound(f"Run {run.name} was removed meanwhile.")
     ordinal = _ordinal_of(records, run, from_step)
-    new_id = new_run_id()
-    extra: dict[str, Any] = {"origin_id": run.id, "origin": origin, "from_step": from_step}
+    if origin == "retry":
+        records = records[:1]
+    new_id = new_id or new_run_id()
+    extra: dict[str, Any] = {"origin_id": run.id, "origin": origin, "from_step": from_step, "key": key}
     if pool is not None:
         extra |= {"pool": pool, "queue": run.queue or "default"}
     _carry(journal, records, new_id, ordinal, extra, 0)
@@ -287,71 +299,6 @@ def _root_of_waiting(journal: Journal, run: Run) -> Run | None:
         return None
     root = journal.run(run.root_id or run.parent_id)
     return root if root is not None and not root.ended else None
-
-
-ANYBODY = "(anybody)"
-
-
-def append_command(
-    journal: Journal, run_id: str, *commands: Any, steps: Finish | None = None, owner: str | None = ANYBODY
-) -> None:
-    """Append to a run that another process may be appending to.
-
-    Args:
-        journal: where the run lives.
-        run_id: the run.
-        commands: for the run, in order.
-        steps: how to end the steps that have not ended, before the last command.
-        owner: who must hold the run for this to be done.
-
-    Raises:
-        InvalidTransition: its state does not allow it, or somebody else holds it by now.
-    """
-    while True:
-        state, tasks, seq = RunState(), dict[str, TaskState](), 0
-        for stored in journal.load(run_id):
-            state, seq = evolve_run(state, stored.event), stored.seq
-            if isinstance(stored.event, TaskEvent):
-                key = stored.event.step.key
-                tasks[key] = evolve_task(tasks.get(key), stored.event)
-        if owner != ANYBODY and state.owner != owner:
-            raise InvalidTransition("Somebody else holds the run by now.")
-        records = []
-        for command in commands:
-            event = decide_run(state, command)
-            state = evolve_run(state, event)
-            records.append(Record(event))
-        if steps is not None:
-            records[-1:-1] = [Record(decide_task(task, steps)) for task in tasks.values() if not task.ended]
-        try:
-            journal.append(run_id, seq, records)
-            return
-        except SequenceConflict:
-            continue
-
-
-def end_family(journal: Journal, run_id: str, kind: StateType, message: str, *, owner: str | None = ANYBODY) -> None:
-    """Record the end of a run nobody executes, fencing off whoever did; of its steps, and of its subflows first.
-
-    Args:
-        journal: where the run lives.
-        run_id: the run.
-        kind: Cancelled or Crashed.
-        message: why.
-        owner: who must hold the run for this to be done.
-
-    Raises:
-        InvalidTransition: it has ended, or somebody else holds it by now.
-    """
-    for child in journal.runs(RunFilter(parent_id=run_id, limit=10_000)):
-        if not child.ended:
-            with contextlib.suppress(InvalidTransition):
-                end_family(journal, child.id, kind, message)
-    run = journal.run(run_id)
-    finish = Finish(now_us(), kind, None, message)
-    begun = run is not None and run.attempt > 0
-    commands = [Resume(now_us(), "recovery", now_us()), finish] if begun else [finish]
-    append_command(journal, run_id, *commands, steps=finish, owner=owner)
 
 
 def delete(journal: Journal, run_id: str) -> int:

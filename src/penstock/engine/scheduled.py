@@ -42,6 +42,8 @@ def execute(engine: LocalEngine, run_id: str, flow: Any, takes_over: str | None)
     given = engine.results.load(event.parameters, first.data)
     facts = facts_of(event)
     try:
+        if event.deployment is not None:
+            given = engine.with_files(event.flow, given)
         parameters = given if event.pool is None else _parameters(flow, given, facts)
     except ParameterError as error:
         return _refuse(engine, run_id, error, "Validation of flow parameters failed")

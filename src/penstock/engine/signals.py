@@ -42,6 +42,7 @@ _LOOP_HEARS_SECONDS = 2.0
 _marks: dict[int, str] = {}
 _roots: list[LiveRun] = []
 _python_handles_sigint: Any = signal.default_int_handler
+_forking = threading.local()
 
 
 def shielded(function: F) -> F:
@@ -213,6 +214,27 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 def _is_under_way(root: LiveRun) -> bool:
     """False for a coroutine that was begun and left lying about."""
     return root.loop is None or root.loop.is_running()
+
+
+def _before_fork() -> None:
+    """Python forgets, in a child, the signals that came before its first instruction: they wait until it hears them."""
+    if _roots:
+        _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+
+
+def _after_fork() -> None:
+    mask, _forking.mask = getattr(_forking, "mask", None), None
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _in_child() -> None:
+    """Whoever ends a child that has run nothing yet, such as a pool of the standard library, ends it at once."""
+    _give_back()
+    _after_fork()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
 def _as_ever(number: int) -> None:

@@ -13,6 +13,7 @@ from penstock.core.errors import ParameterBindError, ReplayDiverged, TaskTimedOu
 from penstock.core.events import Step, now_us
 from penstock.core.extras import LateModule
 from penstock.core.interruptions import Interruption
+from penstock.core.ports import RemoteTaskRunner
 from penstock.core.retry import delay_before
 from penstock.core.states import State, StateType
 from penstock.engine.arguments import needs_a_look, resolved
@@ -25,18 +26,23 @@ from penstock.engine.logs import engine_logger, with_prints
 from penstock.engine.outcome import Path, what_ended
 from penstock.engine.replay import Replay, state_of
 from penstock.engine.signals import behind
-from penstock.engine.waits import Call, Commit, Sleep
+from penstock.engine.waits import Call, Commit, Sleep, called
 
 _COMPLETED, _FAILED = StateType.COMPLETED, StateType.FAILED
 _around: Any = LateModule("penstock.engine.transactions.around")
 _joining: Any = LateModule("penstock.engine.transactions.joining")
+_halts: Any = LateModule("penstock.engine.waiting.halts")
 _tag_limits: Any = LateModule("penstock.engine.limits.tags")
 
 
 class StepCall:
-    """One call of a task: its number is drawn when the call is made, so that concurrency cannot change it."""
+    """One call of a task: its number is drawn when the call is made, so that concurrency cannot change it.
 
-    __slots__ = ("args", "future", "invoke", "kwargs", "live", "scope", "step", "tags", "task", "wait_for")
+    Attributes:
+        halts: it was submitted after the run had been asked to pause, and waits until that may go on.
+    """
+
+    __slots__ = ("args", "future", "halts", "kwargs", "live", "runner", "scope", "step", "tags", "task", "wait_for")
 
     def __init__(
         self,
@@ -58,8 +64,9 @@ class StepCall:
         self.args = args
         self.kwargs = kwargs
         self.wait_for = wait_for
-        self.invoke: Any = None
+        self.runner: RemoteTaskRunner | None = None
         self.future: PenstockFuture[Any] | None = None
+        self.halts = False
         around = current_tags.get()
         self.tags = tuple(sorted(task.tags | around)) if around else task.sorted_tags
         inputs = fingerprints(task.positional, args, kwargs) if args or kwargs else {}
@@ -114,14 +121,18 @@ def run_task(call: StepCall) -> Path[State]:
         return known
     if transaction is not None:
         _around.check_open(transaction)
+    if live.root.recorder.state.pausing is not None and (call.future is None or call.halts):
+        yield from _halts.halt(live, call.scope)
     state = known if known is not None else TaskState(call.step)
     args, kwargs = call.args, call.kwargs
     if call.wait_for is not None or needs_a_look(args, kwargs):
+        looks = call.task.task_run_name is not None or call.task.caching is not None  # at the arguments, here
+        kept = call.runner is not None and call.runner.keeps and not looks
         try:
             if call.wait_for is not None:
-                resolved(call.wait_for)
-            args = tuple([resolved(value) for value in args])
-            kwargs = {name: resolved(value) for name, value in kwargs.items()}
+                resolved(call.wait_for, kept=True)
+            args = tuple([resolved(value, kept=kept) for value in args])
+            kwargs = {name: resolved(value, kept=kept) for name, value in kwargs.items()}
         except UpstreamFailed as error:
             outcome = State(_FAILED, "NotReady", error.message, error)
             yield from finish_step(call, state, outcome, now_us())
@@ -163,7 +174,10 @@ def _execute(call: StepCall, state: TaskState, args: tuple[Any, ...], kwargs: di
                 )
             try:
                 wait = _call_of(call, args, kwargs)
-                value = (yield wait) if scope.around is None else (yield from scope.around.called(wait))
+                if scope.around is not None:
+                    value = yield from scope.around.called(wait)
+                else:
+                    value = (yield wait) if call.runner is None else (yield from called(wait))
             except Exception as error:
                 if live.recorder.fault is not None or isinstance(error, ReplayDiverged):
                     raise
@@ -211,9 +225,9 @@ def _call_of(call: StepCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> C
     fn = with_prints(task.fn, task.isasync, task.log_prints, call.live.flow.log_prints)
     seconds = task.timeout_seconds
     if seconds is None:
-        return Call(fn, args, kwargs, None, None, call.invoke)
+        return Call(fn, args, kwargs, None, None, call.runner)
     late = TaskTimedOut(f"Task run exceeded timeout of {float(seconds)} second(s)")
-    return Call(fn, args, kwargs, seconds, late, call.invoke)
+    return Call(fn, args, kwargs, seconds, late, call.runner)
 
 
 def state_of_value(value: Any) -> State:

@@ -10,8 +10,9 @@ from typing import Any
 
 from penstock.authoring.futures import Latch
 from penstock.core.clock import Clock, clock
+from penstock.core.ports import RemoteTaskRunner
 from penstock.engine.deadlines import Limit, call_within, limited
-from penstock.engine.outcome import Wait
+from penstock.engine.outcome import Path, Wait
 from penstock.engine.places import call_user_code
 from penstock.engine.signals import awaiting, exposed, noted, raise_noted
 
@@ -21,10 +22,10 @@ class Call(Wait):
 
     Args:
         timeout: seconds, and the exception that says they are over.
-        invoke: how to call it if not directly (the runner's way, for a submitted task).
+        runner: who calls it if not this process itself (for a submitted task).
     """
 
-    __slots__ = ("args", "fn", "invoke", "kwargs", "late", "seconds")
+    __slots__ = ("args", "fn", "kwargs", "late", "runner", "seconds")
 
     def __init__(
         self,
@@ -33,19 +34,19 @@ class Call(Wait):
         kwargs: dict[str, Any],
         seconds: float | None = None,
         late: BaseException | None = None,
-        invoke: Callable[..., Any] | None = None,
+        runner: RemoteTaskRunner | None = None,
     ) -> None:
         self.fn = fn
         self.args = args
         self.kwargs = kwargs
         self.seconds = seconds
         self.late = late
-        self.invoke = invoke
+        self.runner = runner
 
     def block(self) -> Any:
         """In this thread (or in the runner's process, which keeps the time itself)."""
-        if self.invoke is not None:
-            return self.invoke(self.fn, self.args, self.kwargs, self.seconds, self.late)
+        if self.runner is not None:
+            return self.runner.invoke(self.fn, self.args, self.kwargs, self.seconds, self.late)
         if self.seconds is None or self.late is None:
             return call_user_code(self.fn, self.args, self.kwargs)
         return call_within(self.seconds, self.late, self.fn, *self.args, **self.kwargs)
@@ -69,6 +70,32 @@ class Call(Wait):
         if timer.expired():  # the task has swallowed its cancellation
             raise self.late
         return value
+
+
+class Away(Wait):
+    """Wait for what a runner has executed elsewhere."""
+
+    __slots__ = ("waiter",)
+
+    parks = True
+    begun = True
+
+    def __init__(self, waiter: Any) -> None:
+        self.waiter = waiter
+
+    def block(self) -> None:
+        """In this thread."""
+        self.waiter.wait()
+
+
+def called(call: Call) -> Path[Any]:
+    """What a call gives. No thread is held while a runner has it executed, if the runner can do that."""
+    runner = call.runner
+    sent = None if runner is None else runner.begin(call.fn, call.args, call.kwargs, call.seconds, call.late)
+    if sent is None:
+        return (yield call)
+    yield Away(sent)
+    return sent.outcome()
 
 
 def _on_loop(seconds: float, timer: Any) -> Limit:

@@ -7,15 +7,18 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.authoring.callables import Callables
-from penstock.authoring.flows import flow
+from penstock.authoring.flows import Flow, flow
 from penstock.authoring.registry import forget
 from penstock.authoring.tasks import Task
 from penstock.core.context import current_scope
 from penstock.core.errors import BadWorkflow, ConfigurationError, MissingContextError, WorkflowNotFound
-from penstock.core.plans import WorkflowCreated, WorkflowUpdated, stream_of
+from penstock.core.plans import stream_of
 from penstock.core.ports import Journal
 from penstock.core.states import State, StateType
+from penstock.core.workflow_events import WorkflowCreated, WorkflowUpdated
 from penstock.core.workflows import (
     FACTS,
     PARAMETER,
@@ -77,14 +80,36 @@ def workflow(**parameters: Any) -> State:
         raise MissingContextError("A workflow runs only where it was triggered, or by its schedule.")
     spec = version_of(live.engine.journal, run.flow, int(run.flow_version))
     refuse_unknown(spec, parameters)
-    given = {**_facts(live.facts), **parameters}
+    given = {**told_facts(live.facts), **parameters}
     live.flow = _named(live.flow, spec.name)
     live.parameters = {name: given.get(name, value) for name, value in spec.parameters.items()}
     live.info = info_of(live)
-    return execute(spec, callables_of(), live.parameters)
+    tasks = [
+        replace(task, params=live.engine.with_files(f"{spec.name}.{task.name}", task.params)) for task in spec.tasks
+    ]
+    return execute(replace(spec, tasks=tuple(tasks)), callables_of(), live.parameters)
 
 
 forget(workflow)
+
+
+def flow_of(spec: WorkflowSpec, signature: inspect.Signature | None = None) -> Flow[..., Any]:
+    """A workflow as a flow of its own, which is not to be found by name.
+
+    Args:
+        spec: the workflow.
+        signature: for engines that ask the flow what it takes.
+    """
+
+    def run(**parameters: Any) -> State:
+        refuse_unknown(spec, parameters)
+        return execute(spec, callables_of(), {**spec.parameters, **parameters})
+
+    if signature is not None:
+        run.__signature__ = signature  # type: ignore[attr-defined]
+    found = Flow(run, name=spec.name, validate_parameters=False)
+    forget(found)
+    return found
 
 
 def _named(one: Any, name: str) -> Any:
@@ -94,7 +119,7 @@ def _named(one: Any, name: str) -> Any:
     return found
 
 
-def _facts(facts: dict[str, Any]) -> dict[str, Any]:
+def told_facts(facts: dict[str, Any]) -> dict[str, Any]:
     """What a run was told, as JSON would have it."""
     told = {name: facts[name] for name in FACTS if name in facts}
     return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in told.items()}
@@ -124,7 +149,7 @@ def execute(spec: WorkflowSpec, callables: Callables, values: dict[str, Any]) ->
     for task in ordered:
         taken = task.takes()
         used = {text for mark, text, _ in references_in(task.params) if mark == PARAMETER}
-        futures[task.name] = _task_of(task, functions[task.name]).submit(
+        futures[task.name] = task_of(task, functions[task.name]).submit(
             task.params,
             {name: futures[name] for name in taken},
             {name: values[name] for name in values if name in used},
@@ -135,7 +160,7 @@ def execute(spec: WorkflowSpec, callables: Callables, values: dict[str, Any]) ->
     return _end_of({name: future.state for name, future in futures.items()})
 
 
-def _task_of(spec: TaskSpec, function: Any) -> Task[..., Any]:
+def task_of(spec: TaskSpec, function: Any) -> Task[..., Any]:
     """The task that calls this function, with what `@task` above it said unless the workflow says otherwise."""
     options: dict[str, Any] = {"name": spec.name, "retries": spec.retry_count, "retry_delay_seconds": spec.retry_delay}
     options["timeout_seconds"] = spec.timeout

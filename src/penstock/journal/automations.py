@@ -22,12 +22,16 @@ class SqlAutomations(SqlCore):
         rows = self._fetch(f"SELECT automation, grp, state FROM automation_groups {where}", values)
         return [RememberedGroup(automation=row[0], group=row[1], state=_dict(row[2])) for row in rows]
 
-    def owed_actions(self, now: int, outside: bool, limit: int = 100, but_of: Sequence[str] = ()) -> list[OwedAction]:
+    def owed_actions(
+        self, now: int, outside: bool, limit: int = 100, but_of: Sequence[str] = (), lane: str | None = None
+    ) -> list[OwedAction]:
         """See `Journal.owed_actions`."""
-        but = f"AND automation NOT IN ({', '.join('?' * len(but_of))}) " if but_of else ""
+        but = f"AND lane NOT IN ({', '.join('?' * len(but_of))}) " if but_of else ""
+        only = "AND lane = ? " if lane is not None else ""
+        values = (outside, now, *but_of, *([lane] if lane is not None else []), limit)
         sql = (
-            "SELECT firing, action, automation, due_at, attempt, under_way, content FROM owed_actions "
-            f"WHERE outside = ? AND due_at <= ? {but}ORDER BY due_at, position, action LIMIT ?"
+            "SELECT firing, action, automation, due_at, attempt, under_way, lane, content FROM owed_actions "
+            f"WHERE outside = ? AND due_at <= ? {but}{only}ORDER BY due_at, position, action LIMIT ?"
         )
         return [
             OwedAction(
@@ -37,9 +41,10 @@ class SqlAutomations(SqlCore):
                 due_at=row[3],
                 attempt=row[4],
                 under_way=bool(row[5]),
-                **_body(row[6]),
+                lane=row[6],
+                **_body(row[7]),
             )
-            for row in self._fetch(sql, (outside, now, *but_of, limit))
+            for row in self._fetch(sql, values)
         ]
 
 

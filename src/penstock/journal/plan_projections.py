@@ -32,10 +32,8 @@ from penstock.core.plans import (
     QueueDeleted,
     RunsPurged,
     ScheduleMoved,
-    WorkflowCreated,
-    WorkflowDeleted,
-    WorkflowUpdated,
 )
+from penstock.core.workflow_events import WorkflowCreated, WorkflowDeleted, WorkflowUpdated
 from penstock.journal.projections import Projection
 
 _json = msgspec.json.Encoder().encode
@@ -92,7 +90,7 @@ def _forgotten(stream: str, e: AutomationMatched, data: bytes | None) -> _Rows:
 def _owed(stream: str, e: AutomationFired, data: bytes | None) -> _Rows:
     return [
         (
-            *(e.id, place, e.name, owed.outside, e.at, e.position, 0, False),
+            *(e.id, place, e.name, owed.outside, owed.due_at or e.at, e.position, 0, False, owed.lane or e.name),
             _text({"do": owed.do, "facts": e.facts, "fired_at": e.at, "chain": e.chain}),
         )
         for place, owed in enumerate(e.actions)
@@ -112,7 +110,7 @@ def _completed(stream: str, e: RunsPurged, data: bytes | None) -> _Rows:
     return [(flow, each, e.at) for flow, partitions in e.partitions.items() for each in dict.fromkeys(partitions)]
 
 
-_OWED = ("firing", "action", "automation", "outside", "due_at", "position", "attempt", "under_way", "content")
+_OWED = ("firing", "action", "automation", "outside", "due_at", "position", "attempt", "under_way", "lane", "content")
 _WORKFLOW = ("name", "version", "spec", "tags", "updated_at")
 _NEXT = ("deployment", "name", "next_due")
 _ONE = ("deployment", "name", "paused", "next_due")
@@ -145,7 +143,7 @@ PROJECTIONS: dict[type[Event], tuple[Projection, ...]] = {
     ScheduleMoved: (
         Projection(
             "schedules",
-            "set",
+            "move",
             ("deployment", "name", "fired_until", "next_due"),
             lambda s, e, d: ((e.deployment, e.schedule, e.until, e.next_due),),
         ),

@@ -14,6 +14,7 @@ import msgspec
 
 from penstock.core.decisions import ended_as
 from penstock.core.events import (
+    ON_REQUEST,
     ArtifactSaved,
     Event,
     RunAnswered,
@@ -25,6 +26,7 @@ from penstock.core.events import (
     RunCreated,
     RunFailed,
     RunPaused,
+    RunPauseRequested,
     RunReleased,
     RunRescheduled,
     RunResumed,
@@ -49,6 +51,9 @@ _plans: Any = LateModule("penstock.journal.plan_projections")
 _verdicts: Any = LateModule("penstock.journal.verdict_projections")
 _datasets: Any = LateModule("penstock.journal.dataset_projections")
 _webhooks: Any = LateModule("penstock.journal.webhook_projections")
+_audit: Any = LateModule("penstock.journal.audit_projections")
+_uploads: Any = LateModule("penstock.journal.upload_projections")
+_files: Any = LateModule("penstock.core.uploads")
 
 KEYS = {
     "runs": ("id",),
@@ -70,6 +75,8 @@ KEYS = {
     "datasets": ("place",),
     "webhooks": ("name",),
     "deliveries": ("id",),
+    "files": ("id",),
+    "audit": ("number",),
 }
 
 RUN_COLUMNS = (
@@ -77,6 +84,7 @@ RUN_COLUMNS = (
     "parent_id", "parent_key", "root_id", "origin_id", "origin", "from_step", "attempt", "created_at", "started_at",
     "ended_at", "owner", "lease_until", "cancel_requested", "deployment", "pool", "queue", "priority", "due_at",
     "scheduled_at", "partition", "interval_start", "interval_end", "crashes", "waiting", "cause",
+    "pause_requested",
 )  # fmt: skip
 TASK_COLUMNS = (
     "run_id", "key", "name", "task", "state", "state_name", "message", "parent", "ordinal", "attempt", "started_at",
@@ -92,8 +100,9 @@ class Projection(NamedTuple):
 
     Attributes:
         table: one of KEYS.
-        how: put (make the row or set these columns), set (only where the row is there), add (only where it is not)
-            or drop (delete the row; the columns are its key).
+        how: put (make the row or set these columns), set (only where the row is there), move (the same, where its
+            `next_due` is not behind the first of the columns that are set: a schedule that was stopped or declared
+            anew stays as it is), add (only where it is not) or drop (delete the row; the columns are its key).
         columns: the columns it sets, keys included.
         rows: (stream, event, the record's data) -> the values of these columns for each row.
     """
@@ -121,7 +130,7 @@ def _created(run_id: str, e: RunCreated, data: bytes | None) -> Sequence[tuple[A
         run_id, e.name, e.flow, e.flow_version, state, state, None, e.entrypoint, _text(e.shown),
         _text(e.tags), e.parent_id, e.parent_key, e.root_id or run_id, e.origin_id, e.origin, e.from_step, 0, e.at,
         None, None, None, None, False, e.deployment, e.pool, queue, e.priority, e.due_at, e.scheduled_at,
-        e.partition, start, end, 0, None, e.cause,
+        e.partition, start, end, 0, None, e.cause, False,
     ),)  # fmt: skip
 
 
@@ -129,6 +138,9 @@ def _created_terms(run_id: str, e: RunCreated, data: bytes | None) -> Sequence[t
     name = None if e.due_at is not None and made_up(e.name, run_id) else e.name  # see `search`
     texts = (name, e.flow, e.deployment)
     terms = terms_of_run(run_id, texts, e.tags, e.shown, e.partition, child=e.parent_id is not None)
+    if e.pool is not None:  # only these are given files
+        given = {each for _, each in _files.files_in(e.shown) if _files.is_file_id(each)}
+        terms += [ref_term(_files.ref_of(each)) for each in sorted(given)]
     return [(term, run_id) for term in terms]
 
 
@@ -236,8 +248,13 @@ def _let_go(run_id: str, e: RunPaused, data: bytes | None) -> Sequence[tuple[Any
 
 
 def _answered(run_id: str, e: RunAnswered, data: bytes | None) -> Sequence[tuple[Any, ...]]:
-    told = f"Answered by {e.by}." if e.by else "Answered."
+    told = "Answered" if e.step != ON_REQUEST else "Let go on"
+    told = f"{told} by {e.by}." if e.by else f"{told}."
     return ((run_id, told, _text(e.waiting) if e.waiting is not None else None),)
+
+
+def _goes_on(run_id: str, e: RunAnswered, data: bytes | None) -> Sequence[tuple[Any, ...]]:
+    return ((run_id, False),) if e.step == ON_REQUEST else ()
 
 
 def _due_again(run_id: str, e: RunAnswered, data: bytes | None) -> Sequence[tuple[Any, ...]]:
@@ -260,7 +277,7 @@ PROJECTIONS: dict[type[Event], tuple[Projection, ...]] = {
     RunCreated: (
         Projection("runs", "put", RUN_COLUMNS, _created),
         Projection("terms", "add", _TERMS, _created_terms),
-        Projection("schedules", "set", ("deployment", "name", "fired_until", "next_due"), _fired),
+        Projection("schedules", "move", ("deployment", "name", "fired_until", "next_due"), _fired),
     ),
     RunClaimed: (
         _run(
@@ -281,6 +298,7 @@ PROJECTIONS: dict[type[Event], tuple[Projection, ...]] = {
     RunAnswered: (
         Projection("runs", "set", ("id", "message", "waiting"), _answered),
         Projection("runs", "set", ("id", "state", "state_name", "due_at"), _due_again),
+        Projection("runs", "set", ("id", "pause_requested"), _goes_on),
     ),
     RunContinued: (Projection("runs", "set", _WAITING_COLUMNS, _continued),),
     RunStarted: (
@@ -305,6 +323,7 @@ PROJECTIONS: dict[type[Event], tuple[Projection, ...]] = {
         ),
     ),
     RunCancelRequested: (_run("cancel_requested", lambda run_id, e: (run_id, True)),),
+    RunPauseRequested: (_run("pause_requested", lambda run_id, e: (run_id, True)),),
     RunCompleted: (_ENDED,),
     **dict.fromkeys((RunFailed, RunCrashed, RunStopped), (_ENDED, _WHY)),
     TaskStarted: (step_row("Running", ended=False),),
@@ -325,7 +344,7 @@ def projections_of(kind: type[Event]) -> tuple[Projection, ...]:
     """What an event of this kind changes; where it may refer to results, that too."""
     found = PROJECTIONS.get(kind)
     if found is None:
-        for others in (_plans, _verdicts, _datasets, _webhooks):
+        for others in (_plans, _verdicts, _datasets, _webhooks, _uploads, _audit):
             PROJECTIONS.update(others.PROJECTIONS)
         found = PROJECTIONS.get(kind, ())
     refers = _MAY_REFER.intersection(kind.__struct_fields__)
@@ -342,8 +361,9 @@ def statement(projection: Projection, mark: str) -> str:
     rest = [column for column in columns if column not in keys]
     if projection.how == "drop":
         return f"DELETE FROM {table} WHERE {here}"
-    if projection.how == "set":
-        return f"UPDATE {table} SET {', '.join(f'{column} = {mark}' for column in rest)} WHERE {here}"
+    if projection.how in ("set", "move"):
+        still = f" AND next_due <= {mark}" if projection.how == "move" else ""
+        return f"UPDATE {table} SET {', '.join(f'{column} = {mark}' for column in rest)} WHERE {here}{still}"
     marks = ", ".join([mark] * len(columns))
     sets = ", ".join(f"{column} = excluded.{column}" for column in rest)
     then = f"UPDATE SET {sets}" if projection.how == "put" and rest else "NOTHING"
@@ -352,7 +372,7 @@ def statement(projection: Projection, mark: str) -> str:
 
 def ordered(projection: Projection, values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Values in the order in which `statement` wants them: an UPDATE has its keys last. Keys are the first columns."""
-    if projection.how != "set":
+    if projection.how not in ("set", "move"):
         return values
     keys = len(KEYS[projection.table])
-    return values[keys:] + values[:keys]
+    return values[keys:] + values[:keys] + (values[keys : keys + 1] if projection.how == "move" else ())

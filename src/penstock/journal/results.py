@@ -13,6 +13,7 @@ import io
 import math
 import os
 import pickle
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -84,6 +85,11 @@ class FileResultStore(ResultStore):
         self._journal = journal
         self._marked = journal is None
 
+    def __reduce__(self) -> Any:
+        """A copy in another process, perhaps on another machine, makes no folder: it has to be this one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return _as_it_is, (str(self.folder), self.inline_bytes, self.sync)
+
     def save(self, value: Any) -> tuple[Saved, bytes | None]:
         """See `ResultStore.save`."""
         serializer, data = self._serialize(value)
@@ -121,6 +127,8 @@ class FileResultStore(ResultStore):
         """See `ResultStore.renew`."""
         if saved.ref is None:
             return saved.serializer != "none"
+        if not self._marked:
+            self._mark()
         return self._is_there(self._path(saved.ref), saved.size)
 
     def _serialize(self, value: Any) -> tuple[str, bytes]:
@@ -247,6 +255,22 @@ class FileResultStore(ResultStore):
     def remove(self, refs: Iterable[str]) -> int:
         """See `ResultStore.remove`."""
         return sum(_take_away(self._path(ref)) for ref in refs) if not self.shared() else 0
+
+
+class _SharedResultStore(FileResultStore):
+    """The store of another process."""
+
+    def _write(self, data: bytes) -> str:
+        if not self.folder.is_dir():
+            raise JournalReadOnly(
+                f"A result of {len(data):,} bytes cannot be kept: {platform.node()} has no folder {self.folder}.",
+                hint="share the folder of the results (PENSTOCK_HOME/results) with every worker, under the same path",
+            )
+        return super()._write(data)
+
+
+def _as_it_is(folder: str, inline_bytes: int, sync: bool) -> FileResultStore:
+    return _SharedResultStore(Path(folder), inline_bytes=inline_bytes, sync=sync)
 
 
 def _take_away(path: Path) -> bool:

@@ -53,8 +53,15 @@ class SqlRetention(SqlCore):
     """What is old, and how it leaves."""
 
     @abstractmethod
-    def _append_with(self, item: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    def _append_with(
+        self, items: Sequence[Append], statements: Sequence[tuple[str, Sequence[Any]]], *, exact: bool = False
+    ) -> None:
         """Append, and execute these, in one transaction.
+
+        Args:
+            items: what to append.
+            statements: what to execute.
+            exact: each of them changes one row.
 
         Raises:
             SequenceConflict: nothing was done.
@@ -103,7 +110,7 @@ class SqlRetention(SqlCore):
             statements.append((f"DELETE FROM events WHERE stream IN ({marks}) AND position < ?", (*some, needed)))
         for some, marks in slices(run_ids):
             statements.append((f"DELETE FROM runs WHERE id IN ({marks})", some))
-        self._append_with(told, statements)
+        self._append_with([told], statements)
 
     def identity(self) -> str:
         """See `Journal.identity`. It is drawn when it is first asked for, and kept as a lease that never ends."""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from penstock.core.events import Event, Saved, UnknownEvent, Waiting
+from penstock.core.events import Event, Saved, Stored, UnknownEvent, Waiting, decode_event
 from penstock.core.model import Run, TaskRun
 
 _dict = msgspec.json.Decoder(dict[str, Any]).decode
 _waiting = msgspec.json.Decoder(Waiting).decode
 _saved = msgspec.json.Decoder(Saved).decode
 _tags = msgspec.json.Decoder(tuple[str, ...]).decode
+EVENT_COLUMNS = "position, stream, seq, type, version, at, body, data"
+
+
+def stored_of(row: Sequence[Any]) -> Stored:
+    """A row of `events`."""
+    position, stream, seq, name, version, at, body, data = row
+    return Stored(position, stream, seq, decode_event(name, version, at, bytes_of(body)), data)
+
+
+def bytes_of(body: str | bytes) -> bytes:
+    """The body of an event, as bytes."""
+    return body.encode() if isinstance(body, str) else body
 
 
 def run_of(row: Mapping[str, Any]) -> Run:
@@ -21,7 +33,8 @@ def run_of(row: Mapping[str, Any]) -> Run:
     values = dict(row)
     values["parameters"] = _dict(values["parameters"])
     values["tags"] = _tags(values["tags"])
-    values["cancel_requested"] = bool(values["cancel_requested"])
+    for name in ("cancel_requested", "pause_requested"):
+        values[name] = bool(values[name])
     if values["waiting"] is not None:
         values["waiting"] = _waiting(values["waiting"])
     return Run(**values)

@@ -91,6 +91,7 @@ ALTER TABLE runs ADD COLUMN interval_end BIGINT;
 ALTER TABLE runs ADD COLUMN crashes INTEGER DEFAULT '0' NOT NULL;
 ALTER TABLE runs ADD COLUMN waiting TEXT;
 ALTER TABLE runs ADD COLUMN cause TEXT;
+ALTER TABLE runs ADD COLUMN pause_requested BOOLEAN DEFAULT false NOT NULL;
 CREATE INDEX ix_runs_deployment ON runs (deployment, id) WHERE deployment IS NOT NULL;
 CREATE INDEX ix_runs_due ON runs (pool, queue, priority, due_at, id) WHERE due_at IS NOT NULL AND owner IS NULL;
 CREATE INDEX ix_runs_held ON runs (pool, lease_until) WHERE owner IS NOT NULL;
@@ -235,6 +236,7 @@ CREATE TABLE owed_actions (
     position BIGINT NOT NULL,
     attempt INTEGER NOT NULL,
     under_way BOOLEAN NOT NULL,
+    lane TEXT NOT NULL,
     content TEXT NOT NULL,
     CONSTRAINT pk_owed_actions PRIMARY KEY (firing, action)
 );
@@ -322,3 +324,34 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX ix_deliveries_hook ON deliveries (hook, id);
 CREATE INDEX ix_deliveries_stream ON deliveries (stream);
+CREATE TABLE files (
+    id TEXT COLLATE "C" NOT NULL,
+    name TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    uploaded_by TEXT,
+    CONSTRAINT pk_files PRIMARY KEY (id)
+);
+CREATE TABLE credentials (
+    name TEXT COLLATE "C" NOT NULL,
+    owner TEXT COLLATE "C" NOT NULL,
+    data BYTEA NOT NULL,
+    seq BIGINT NOT NULL,
+    until BIGINT,
+    CONSTRAINT pk_credentials PRIMARY KEY (name)
+);
+CREATE INDEX ix_credentials_owner ON credentials (owner);
+CREATE INDEX ix_credentials_until ON credentials (until);
+CREATE TABLE audit (
+    number BIGSERIAL NOT NULL,
+    at BIGINT NOT NULL,
+    who TEXT COLLATE "C" NOT NULL,
+    deed TEXT COLLATE "C" NOT NULL,
+    target TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_audit PRIMARY KEY (number)
+);
+CREATE INDEX ix_audit_who ON audit (who, number);
+CREATE INDEX ix_audit_target ON audit (target, number);

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects import postgresql
 
@@ -97,6 +98,7 @@ runs = Table(
     _needed("crashes", Integer(), server_default="0"),
     Column("waiting", Text()),
     Column("cause", Text()),
+    _needed("pause_requested", Boolean(), server_default=false()),
     PrimaryKeyConstraint("id", name="pk_runs"),
 )
 _root, _below = runs.c.parent_id.is_(None), runs.c.parent_id.is_not(None)
@@ -330,6 +332,7 @@ owed_actions = Table(
     _needed("position", BigInteger()),
     _needed("attempt", Integer()),
     _needed("under_way", Boolean()),
+    _needed("lane", Text()),
     _needed("content", Text()),
     PrimaryKeyConstraint("firing", "action", name="pk_owed_actions"),
 )
@@ -441,3 +444,43 @@ deliveries = Table(
 )
 Index("ix_deliveries_hook", deliveries.c.hook, deliveries.c.id)
 Index("ix_deliveries_stream", deliveries.c.stream)
+
+files = Table(
+    "files",
+    metadata,
+    _needed("id", _Key),
+    _needed("name", Text()),
+    _needed("size", BigInteger()),
+    _needed("digest", Text()),
+    _needed("media_type", Text()),
+    _needed("tags", Text()),
+    _needed("at", BigInteger()),
+    Column("uploaded_by", Text()),
+    PrimaryKeyConstraint("id", name="pk_files"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _needed("name", _Key),
+    _needed("owner", _Key),
+    _needed("data", LargeBinary()),
+    _needed("seq", BigInteger()),
+    Column("until", BigInteger()),
+    PrimaryKeyConstraint("name", name="pk_credentials"),
+)
+Index("ix_credentials_owner", credentials.c.owner)
+Index("ix_credentials_until", credentials.c.until)
+
+audit = Table(
+    "audit",
+    metadata,
+    _needed("number", BigInteger()),
+    _needed("at", BigInteger()),
+    _needed("who", _Key),
+    _needed("deed", _Key),
+    _needed("target", _Key),
+    PrimaryKeyConstraint("number", name="pk_audit"),
+)
+Index("ix_audit_who", audit.c.who, audit.c.number)
+Index("ix_audit_target", audit.c.target, audit.c.number)

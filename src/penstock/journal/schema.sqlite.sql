@@ -37,7 +37,7 @@ CREATE TABLE runs (
   ended_at BIGINT,
   owner TEXT,
   lease_until BIGINT,
-  cancel_requested BOOLEAN NOT NULL, deployment TEXT, pool TEXT, queue TEXT, priority INTEGER DEFAULT '0' NOT NULL, due_at BIGINT, scheduled_at BIGINT, partition TEXT, interval_start BIGINT, interval_end BIGINT, crashes INTEGER DEFAULT '0' NOT NULL, waiting TEXT, cause TEXT,
+  cancel_requested BOOLEAN NOT NULL, deployment TEXT, pool TEXT, queue TEXT, priority INTEGER DEFAULT '0' NOT NULL, due_at BIGINT, scheduled_at BIGINT, partition TEXT, interval_start BIGINT, interval_end BIGINT, crashes INTEGER DEFAULT '0' NOT NULL, waiting TEXT, cause TEXT, pause_requested BOOLEAN DEFAULT 0 NOT NULL,
   CONSTRAINT pk_runs PRIMARY KEY (id)
 );
 CREATE TABLE task_runs (
@@ -211,6 +211,7 @@ CREATE TABLE owed_actions (
   position BIGINT NOT NULL,
   attempt INTEGER NOT NULL,
   under_way BOOLEAN NOT NULL,
+  lane TEXT NOT NULL,
   content TEXT NOT NULL,
   CONSTRAINT pk_owed_actions PRIMARY KEY (firing, action)
 );
@@ -298,3 +299,34 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX ix_deliveries_hook ON deliveries (hook, id);
 CREATE INDEX ix_deliveries_stream ON deliveries (stream);
+CREATE TABLE files (
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  size BIGINT NOT NULL,
+  digest TEXT NOT NULL,
+  media_type TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  uploaded_by TEXT,
+  CONSTRAINT pk_files PRIMARY KEY (id)
+);
+CREATE TABLE credentials (
+  name TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  data BLOB NOT NULL,
+  seq BIGINT NOT NULL,
+  until BIGINT,
+  CONSTRAINT pk_credentials PRIMARY KEY (name)
+);
+CREATE INDEX ix_credentials_owner ON credentials (owner);
+CREATE INDEX ix_credentials_until ON credentials (until);
+CREATE TABLE audit (
+  number BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  who TEXT NOT NULL,
+  deed TEXT NOT NULL,
+  target TEXT NOT NULL,
+  CONSTRAINT pk_audit PRIMARY KEY (number)
+);
+CREATE INDEX ix_audit_who ON audit (who, number);
+CREATE INDEX ix_audit_target ON audit (target, number);

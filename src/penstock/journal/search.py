@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from penstock.core.model import Run, RunFilter
-from penstock.journal.access import SqlCore
+from penstock.core.model import Run, RunFilter, RunKey
+from penstock.journal.access import SqlCore, slices
 from penstock.journal.projections import RUN_COLUMNS
 from penstock.journal.rows import run_of
 from penstock.journal.terms import (
@@ -27,7 +27,8 @@ from penstock.journal.terms import (
 )
 
 _COLUMNS = ", ".join(f"r.{column}" for column in RUN_COLUMNS)
-_ROOTS, _BELOW = "parent_id IS NULL", "parent_id IS NOT NULL"
+_KEYS = ", ".join(f"r.{column}" for column in RunKey._fields)
+ROOTS, _BELOW = "parent_id IS NULL", "parent_id IS NOT NULL"
 _NAME = re.compile(r"[^\W_]+-[^\W_]+")
 _PROBED = 300
 """So many ids of a condition tell how rare it is."""
@@ -140,7 +141,7 @@ class SqlSearch(SqlCore):
     """The database knows LATERAL, which takes it far less time to plan than very many parts of a UNION."""
 
     def _run_rows(self, sql: str, parameters: Sequence[Any]) -> list[Run]:
-        return [run_of(dict(zip(RUN_COLUMNS, row, strict=True))) for row in self._fetch(sql, parameters)]
+        return list(map(_run_of, self._fetch(sql, parameters)))
 
     def run(self, run_id: str) -> Run | None:
         """See `Journal.run`."""
@@ -165,48 +166,67 @@ class SqlSearch(SqlCore):
 
     def runs(self, where: RunFilter) -> list[Run]:
         """See `Journal.runs`."""
-        if where.limit <= 0 or (where.text.strip() and not words_of(where.text)):
+        return list(map(_run_of, self._found(where, _COLUMNS)))
+
+    def runs_of(self, run_ids: Sequence[str]) -> list[Run]:
+        """See `Journal.runs_of`."""
+        found: dict[str, Run] = {}
+        for some, marks in slices(run_ids):
+            sql = f"SELECT {_COLUMNS} FROM runs r WHERE id IN ({marks})"
+            found |= {run.id: run for run in self._run_rows(sql, some)}
+        return [found[run_id] for run_id in run_ids if run_id in found]
+
+    def run_keys(self, where: RunFilter, *, bare: bool = False) -> list[RunKey]:
+        """See `Journal.run_keys`."""
+        return [RunKey(*row) for row in self._found(where, "r.id" if bare else _KEYS)]
+
+    def _found(self, where: RunFilter, columns: str) -> list[Any]:
+        """Rows of the runs that fit, with these columns, of which the first one is the id."""
+        if where.limit <= 0 or where.any_tags == () or (where.text.strip() and not words_of(where.text)):
             return []
-        found = self._listed(where, self._word_conditions)
+        found = self._listed(where, columns, self._word_conditions)
         if _NAME.fullmatch(name := where.text.strip().lower()):
             # The words of a name that was made up are nowhere, so it is looked up whole.
             named = Condition((Source("runs", "name", name),), "r.name = ?", (name,))
-            also = self._listed(where, lambda *_: [named])
-            both = {run.id: run for run in (*found, *also)}
+            also = self._listed(where, columns, lambda *_: [named])
+            both = {row[0]: row for row in (*found, *also)}
             found = [both[run_id] for run_id in sorted(both, reverse=True)][: where.limit]
         return found
 
-    def _listed(self, where: RunFilter, words: Callable[[RunFilter, str], list[Condition]]) -> list[Run]:
-        kind = _BELOW if where.parent_id is not None else _ROOTS
+    def _listed(self, where: RunFilter, columns: str, words: Callable[[RunFilter, str], list[Condition]]) -> list[Any]:
+        kind = _BELOW if where.parent_id is not None else ROOTS
         conditions = _conditions(where, kind) + words(where, kind)
         low, high = _bounds(where)
         kinds = () if where.children and where.parent_id is None else (kind,)
         if not conditions:
             only = " AND ".join(("id >= ?", "id < ?", *kinds))
-            sql = f"SELECT {_COLUMNS} FROM runs r WHERE {only} ORDER BY id DESC LIMIT ?"
-            return self._run_rows(sql, (low, high, where.limit))
+            sql = f"SELECT {columns} FROM runs r WHERE {only} ORDER BY id DESC LIMIT ?"
+            return self._fetch(sql, (low, high, where.limit))
         if not any(each.sources for each in conditions):
             also = "".join(f" AND {each}" for each in kinds)
             conditions.insert(0, Condition((All(also),), "1 = 1", ()))
-        return self._pages(conditions, kinds, low, high, where.limit)
+        return self._pages(conditions, kinds, (low, high), where.limit, columns)
 
-    def _pages(self, conditions: list[Condition], kinds: Sequence[str], low: str, high: str, limit: int) -> list[Run]:
+    def _pages(
+        self, conditions: list[Condition], kinds: Sequence[str], bounds: tuple[str, str], limit: int, columns: str
+    ) -> list[Any]:
         """Read ids from the end of one condition, and those runs that fulfil the rest, until there are enough."""
-        found: list[Run] = []
+        found: list[Any] = []
         some = max(4 * limit, 200)
+        low, high = bounds
         while True:
             driver = self._rarest(conditions, low, high)
-            some = max(limit, min(some, _MOST_IDS, _MOST_READ // len(driver.sources)))
+            some = max(min(limit, _MOST_IDS), min(some, _MOST_IDS, _MOST_READ // len(driver.sources)))
             others = [each for each in conditions if each is not driver]
             where = " AND ".join(("r.id = page.id", *kinds, *(each.check for each in others)))
             values = [value for each in others for value in each.values]
-            ids, bounds = self._newest(driver.sources, low, high, some)
+            ids, between = self._newest(driver.sources, low, high, some)
             page = f"{ids} LIMIT {some}"
-            sql = f"SELECT {_COLUMNS} FROM ({page}) AS page CROSS JOIN runs r WHERE {where} ORDER BY r.id DESC LIMIT ?"
-            found += self._run_rows(sql, (*bounds, *values, limit - len(found)))
+            sql = f"SELECT {columns} FROM ({page}) AS page CROSS JOIN runs r WHERE {where} ORDER BY r.id DESC LIMIT ?"
+            found += self._fetch(sql, (*between, *values, limit - len(found)))
             if len(found) >= limit:
                 return found
-            last = self._fetch(f"{ids} LIMIT 1 OFFSET {some - 1}", bounds)
+            last = self._fetch(f"{ids} LIMIT 1 OFFSET {some - 1}", between)
             if not last:
                 return found
             high = last[0][0]
@@ -270,6 +290,10 @@ class SqlSearch(SqlCore):
         return Condition(tuple(Range(*each) for each in ranges) if few else (), check, values)
 
 
+def _run_of(row: Sequence[Any]) -> Run:
+    return run_of(dict(zip(RUN_COLUMNS, row, strict=True)))
+
+
 def _conditions(where: RunFilter, kind: str) -> list[Condition]:
     """The conditions of a listing but for its words; the likeliest to fit few runs come first."""
     both = where.children or kind == _BELOW
@@ -277,13 +301,15 @@ def _conditions(where: RunFilter, kind: str) -> list[Condition]:
     if where.partition is not None:
         terms.append(partition_term(where.partition))
     found = [_term_condition(term, both) for term in terms]
+    if where.any_tags is not None:
+        found.append(_any_condition([tag_term(tag) for tag in where.any_tags], both))
     if where.parent_id is not None:
         parent = Source("runs", "parent_id", where.parent_id)
         found.append(Condition((parent,), "r.parent_id = ?", (where.parent_id,)))
     if where.deployment is not None:
         deployment = Source("runs", "deployment", where.deployment, "AND deployment IS NOT NULL")
         found.append(Condition((deployment,), "r.deployment = ?", (where.deployment,)))
-    kinds = (_ROOTS, _BELOW) if where.children and kind == _ROOTS else (kind,)
+    kinds = (ROOTS, _BELOW) if where.children and kind == ROOTS else (kind,)
     if where.flow is not None:
         sources = tuple(Source("runs", "flow", where.flow, f"AND {each}") for each in kinds)
         found.append(Condition(sources, "r.flow = ?", (where.flow,)))
@@ -291,11 +317,18 @@ def _conditions(where: RunFilter, kind: str) -> list[Condition]:
     if states:
         sources = tuple(Source("runs", "state", state, f"AND {each}") for state in states for each in kinds)
         found.append(Condition(sources, f"r.state IN ({', '.join('?' * len(states))})", states))
+    if where.pool is not None:
+        found.append(Condition((), "r.pool = ?", (where.pool,)))
     return found
 
 
 def _term_condition(term: str, both: bool) -> Condition:
-    terms = (term, below(term)) if both else (term,)
+    return _any_condition([term], both)
+
+
+def _any_condition(wanted: Sequence[str], both: bool) -> Condition:
+    """Runs with at least one of these terms."""
+    terms = tuple(each for term in dict.fromkeys(wanted) for each in ((term, below(term)) if both else (term,)))
     check = _HAS_TERM.format(f"term IN ({', '.join('?' * len(terms))})")
     return Condition(tuple(Source("terms", "term", each) for each in terms), check, terms)
 

@@ -10,20 +10,22 @@ from typing import Any
 
 from penstock.core.errors import ConfigurationError
 from penstock.core.events import Stored, decode_event
-from penstock.core.model import FlowSummary, LogLine, TaskRun
+from penstock.core.model import LogLine, TaskRun
 from penstock.core.ports import Joined
 from penstock.journal.access import slices
 from penstock.journal.automations import SqlAutomations
+from penstock.journal.credentials import SqlCredentials
 from penstock.journal.datasets import SqlDatasets
+from penstock.journal.news import SqlNews
 from penstock.journal.plans import SqlPlans
 from penstock.journal.projections import TASK_COLUMNS
-from penstock.journal.rows import result_refs, saved_of, task_run_of
+from penstock.journal.rows import EVENT_COLUMNS, bytes_of, result_refs, saved_of, stored_of, task_run_of
 from penstock.journal.search import SqlSearch
 from penstock.journal.slots import SqlSlots
+from penstock.journal.uploads import SqlUploads
 from penstock.journal.webhooks import SqlWebhooks
 from penstock.journal.workflows import SqlWorkflows
 
-EVENT_COLUMNS = "position, stream, seq, type, version, at, body, data"
 INSERT_EVENT = "INSERT INTO events (stream, seq, type, version, at, body, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 INSERT_LOG = "INSERT INTO logs (run_id, key, at, level, logger, message) VALUES (?, ?, ?, ?, ?, ?)"
 CURSOR = "SELECT position FROM cursors WHERE name = ?"
@@ -31,18 +33,9 @@ TABLES = (
     "runs", "task_runs", "events", "logs", "cursors", "terms", "deployments", "schedules", "pools", "queues", "workers",
     "leases", "limits", "tickets", "cache", "artifacts", "automations", "automation_groups", "owed_actions",
     "backfills", "partitions", "connections", "bookmarks", "workflows", "datasets", "webhooks", "deliveries",
+    "files", "credentials", "audit",
 )  # fmt: skip
 _PAGE = 1000
-
-
-def stored_of(row: Sequence[Any]) -> Stored:
-    """A row of `events`."""
-    position, stream, seq, name, version, at, body, data = row
-    return Stored(position, stream, seq, decode_event(name, version, at, _bytes(body)), data)
-
-
-def _bytes(body: str | bytes) -> bytes:
-    return body.encode() if isinstance(body, str) else body
 
 
 def log_row(line: LogLine) -> tuple[Any, ...]:
@@ -64,11 +57,29 @@ def _of_types(types: Sequence[str]) -> str:
     return f"AND type IN ({', '.join('?' * len(types))})" if types else ""
 
 
-class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets, SqlWebhooks, SqlWorkflows):
+class SqlJournal(
+    SqlSearch,
+    SqlNews,
+    SqlPlans,
+    SqlSlots,
+    SqlAutomations,
+    SqlDatasets,
+    SqlWebhooks,
+    SqlUploads,
+    SqlWorkflows,
+    SqlCredentials,
+):
     """Everything but `append`, `commit` and `write_logs`, over the primitives of `SqlCore`."""
 
     visible = "1 = 1"
     """What an event must fulfil so that none can still be committed before it."""
+
+    moment_sql = (
+        "SELECT coalesce(max(position), 0) || '-' || "
+        "coalesce((SELECT seq FROM bookmarks WHERE name = 'journal/deleted'), 0) FROM events"
+    )
+    """Tells a state of the journal from any other. Where there is one writer at a time, the last position does, and how
+    often runs were deleted: they take their events along."""
 
     ref_test = "1 = 1"
     """What the body of an event fulfils that may hold a reference to the result store."""
@@ -98,7 +109,7 @@ class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets, Sql
         """See `Journal.read_back`."""
         where, values = ("position < ?", (before,)) if before is not None else ("1 = 1", ())
         sql = (
-            f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} AND {self.visible} AND {self.kept} "
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE {where} AND {self.kept} "
             f"{_of_types(types)} ORDER BY position DESC LIMIT ?"
         )
         return [stored_of(row) for row in self._fetch(sql, (*values, *types, limit))]
@@ -119,6 +130,10 @@ class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets, Sql
         sql = f"SELECT position FROM events WHERE {self.visible} AND {self.kept} ORDER BY position DESC LIMIT 1"
         rows = self._fetch(sql)
         return int(rows[0][0]) if rows else 0
+
+    def moment(self) -> str:
+        """See `Journal.moment`."""
+        return str(self._fetch(self.moment_sql)[0][0])
 
     def cursor(self, name: str) -> int:
         """See `Journal.cursor`."""
@@ -149,22 +164,14 @@ class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets, Sql
                 held.update(row[0] for row in self._fetch(f"SELECT id FROM runs WHERE {mine}", (owner, *some)))
         return held
 
-    def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
-        """See `Journal.cancel_requested`."""
-        found: set[str] = set()
+    def requested(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """See `Journal.requested`."""
+        found: dict[str, str] = {}
         for some, marks in slices(run_ids):
-            sql = f"SELECT id FROM runs WHERE cancel_requested AND id IN ({marks})"
-            found.update(row[0] for row in self._fetch(sql, some))
+            asked = f"(cancel_requested OR pause_requested) AND id IN ({marks})"
+            rows = self._fetch(f"SELECT id, cancel_requested FROM runs WHERE {asked}", some)
+            found.update((run_id, "cancel" if cancel else "pause") for run_id, cancel in rows)
         return found
-
-    def flows(self) -> list[FlowSummary]:
-        """See `Journal.flows`."""
-        sql = (
-            "SELECT r.flow, s.runs, r.id, r.state, r.created_at, r.entrypoint FROM runs r JOIN "
-            "(SELECT flow, count(*) AS runs, max(id) AS last FROM runs WHERE parent_id IS NULL GROUP BY flow) s "
-            "ON r.id = s.last ORDER BY r.flow"
-        )
-        return [FlowSummary(*row) for row in self._fetch(sql)]
 
     def task_runs(self, run_id: str) -> list[TaskRun]:
         """See `Journal.task_runs`."""
@@ -209,7 +216,7 @@ class SqlJournal(SqlSearch, SqlPlans, SqlSlots, SqlAutomations, SqlDatasets, Sql
         )
         while rows := self._fetch(sql, (after,)):
             for _, name, version, at, body in rows:
-                found.update(result_refs(decode_event(name, version, at, _bytes(body))))
+                found.update(result_refs(decode_event(name, version, at, bytes_of(body))))
             after = rows[-1][0]
         return found | self._cached_refs()
 

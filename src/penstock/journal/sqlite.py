@@ -39,6 +39,10 @@ from penstock.journal.wakes import SocketWatch, wake_all
 
 _SQL: dict[type[Event], tuple[tuple[str, Projection], ...]] = {}
 
+_ONE_MORE_DELETED = (
+    "INSERT INTO bookmarks (name, seq, saved_at, data) VALUES ('journal/deleted', 1, ?, x'') "
+    "ON CONFLICT (name) DO UPDATE SET seq = bookmarks.seq + 1"
+)
 _TOMBSTONE = "RunDeleted"
 _KNOWN_RUNS = 5000
 _FORK_WAITS_SECONDS = 1.0
@@ -208,6 +212,7 @@ class SqliteJournal(SqlJournal):
         cursor: tuple[str, int, int] | None,
         clean: Callable[[Any], Any] | None,
         then: Sequence[tuple[str, Sequence[Any]]] = (),
+        exact: bool = False,
     ) -> None:
         try:
             with self._transaction() as connection:
@@ -223,15 +228,18 @@ class SqliteJournal(SqlJournal):
                             raise
                         raise _conflict(stream, seq) from error
                 for sql, values in then:
-                    self._rows(sql, values)
+                    if self._rows(sql, values).rowcount != 1 and exact:
+                        raise SequenceConflict("Somebody else was faster.")
         except BaseException:
             self._known.clear()
             raise
 
-    def _append_with(self, item: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        self._commit([item], None, None, statements)
+    def _append_with(
+        self, items: Sequence[Append], statements: Sequence[tuple[str, Sequence[Any]]], *, exact: bool = False
+    ) -> None:
+        self._commit(items, None, None, statements, exact)
 
-    def _replacing(self, told: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    def _replacing(self, told: Sequence[Append], statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         """With zeros in the place of what was there; in the write-ahead log too, unless others are busy reading it."""
         with self._set("secure_delete", 1):
             super()._replacing(told, statements)
@@ -326,7 +334,7 @@ class SqliteJournal(SqlJournal):
         values = (_TOMBSTONE, at, f'{{"at":{at}}}'.encode(), run_id, run_id, _TOMBSTONE, run_id)
         drop = ("DELETE FROM events WHERE stream = ? AND type <> ?", (run_id, _TOMBSTONE))
         others = [item for item in super()._delete_statements(run_id) if "FROM events" not in item[0]]
-        return [(entomb, values), drop, *others]
+        return [(entomb, values), drop, (_ONE_MORE_DELETED, (at,)), *others]
 
     def watch(self) -> Watch:
         """See `Journal.watch`."""

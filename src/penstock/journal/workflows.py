@@ -49,6 +49,10 @@ def _conditions(where: WorkflowFilter) -> tuple[list[str], list[Any]]:
     if where.tag is not None:  # LIKE would take large letters for small ones in SQLite
         conditions.append("replace(w.tags, ?, '') <> w.tags")
         values.append(f"\n{where.tag}\n")
+    if where.any_tags is not None:
+        bears = " OR ".join(["replace(w.tags, ?, '') <> w.tags"] * len(where.any_tags)) or "1 = 0"
+        conditions.append(f"({bears})")
+        values += [f"\n{tag}\n" for tag in where.any_tags]
     if where.text:
         conditions.append("replace(lower(w.name), ?, '') <> lower(w.name)")
         values.append(where.text.lower())

@@ -6,6 +6,7 @@ import bisect
 import math
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 Labels = tuple[str, ...]
 
 
-class _Metric:
+class _Metric(ABC):
     """One metric: a number for each combination of labels."""
 
     kind = ""
@@ -40,9 +41,17 @@ class _Metric:
             return tuple("(others)" for _ in self.labels)
         return key
 
+    @abstractmethod
     def lines(self) -> Iterable[str]:
         """Its lines for Prometheus."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def kept(self) -> list[tuple[Labels, list[float]]]:
+        """What it is, to be kept."""
+
+    @abstractmethod
+    def restore(self, kept: Iterable[tuple[Sequence[str], Sequence[float]]]) -> None:
+        """Make it what was kept."""
 
     def _line(self, suffix: str, key: Labels, value: float, more: Sequence[tuple[str, str]] = ()) -> str:
         pairs = [*zip(self.labels, key, strict=True), *more]
@@ -83,6 +92,16 @@ class Counter(_Metric):
         with self._lock:
             values = sorted(self._values.items())
         return [self._line("", key, value) for key, value in values]
+
+    def kept(self) -> list[tuple[Labels, list[float]]]:
+        """See `_Metric.kept`."""
+        with self._lock:
+            return [(key, [value]) for key, value in self._values.items()]
+
+    def restore(self, kept: Iterable[tuple[Sequence[str], Sequence[float]]]) -> None:
+        """See `_Metric.restore`."""
+        with self._lock:
+            self._values = {tuple(key): values[0] for key, values in kept}
 
 
 class Gauge(Counter):
@@ -135,6 +154,18 @@ class Histogram(_Metric):
             yield self._line("_sum", key, total)
             yield self._line("_count", key, reached)
 
+    def kept(self) -> list[tuple[Labels, list[float]]]:
+        """See `_Metric.kept`."""
+        with self._lock:
+            return [(key, [*counts, self._sums[key]]) for key, counts in self._counts.items()]
+
+    def restore(self, kept: Iterable[tuple[Sequence[str], Sequence[float]]]) -> None:
+        """See `_Metric.restore`. What was kept with other bounds is forgotten."""
+        found = {tuple(key): values for key, values in kept if len(values) == len(self.bounds) + 2}
+        with self._lock:
+            self._counts = {key: [int(count) for count in values[:-1]] for key, values in found.items()}
+            self._sums = {key: float(values[-1]) for key, values in found.items()}
+
 
 M = TypeVar("M", bound=_Metric)
 
@@ -172,6 +203,17 @@ class Registry:
                 f"The metric {made.name} is there, as a {known.kind} with the labels {list(known.labels)}."
             )
         return known
+
+    def kept(self) -> dict[str, list[tuple[Labels, list[float]]]]:
+        """What all of them are, to be kept."""
+        with self._lock:
+            return {name: metric.kept() for name, metric in self._metrics.items()}
+
+    def restore(self, kept: Mapping[str, Iterable[tuple[Sequence[str], Sequence[float]]]]) -> None:
+        """Make those that are there what was kept; those that were not kept are nothing."""
+        with self._lock:
+            for name, metric in self._metrics.items():
+                metric.restore(kept.get(name, ()))
 
     def text(self) -> str:
         """All of them as Prometheus reads them."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Callable, Sized
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from penstock.core.context import current_scope
+from penstock.core.errors import ConfigurationError
+from penstock.engine.limits.wishes import current_task
 from penstock.engine.logs import get_run_logger
 from penstock.observability.metrics import REGISTRY, Registry
 from penstock.observability.peaks import Peak, Traced
@@ -29,7 +33,7 @@ class Measured:
         peak_bytes: the most memory that the process had meanwhile, with all that it had before.
         grown_bytes: the same without what it had at the beginning; 0 where it never had more.
         traced_bytes: the most that Python objects had which were made meanwhile; None where that was not asked for.
-        rows: how many rows came through; None where nobody told.
+        rows: how many rows came through; None where nobody told. A number below 0 is refused when it is set.
         failed: whether it ended with an exception.
     """
 
@@ -38,8 +42,19 @@ class Measured:
         self.seconds = self.cpu_seconds = 0.0
         self.peak_bytes = self.grown_bytes = 0
         self.traced_bytes: int | None = None
-        self.rows: int | None = None
+        self._rows: int | None = None
         self.failed = False
+
+    @property
+    def rows(self) -> int | None:  # noqa: D102 (see the class)
+        return self._rows
+
+    @rows.setter
+    def rows(self, rows: int | None) -> None:
+        whole: Any = rows  # of any library of numbers
+        if rows is not None and not (hasattr(whole, "__index__") and whole >= 0):
+            raise ConfigurationError(f"The rows of {self.name} are a whole number from 0 on, and not {rows!r}.")
+        self._rows = rows
 
     @property
     def rows_per_second(self) -> float | None:
@@ -61,11 +76,12 @@ class _Monitor:
     """See `performance_monitor`."""
 
     def __init__(self, name: str | None, rows: int | None, trace: bool, registry: Registry) -> None:
+        Measured(name or "block").rows = rows  # refused here and not first where it is used
         self._name = name
         self._rows = rows
         self._trace = trace
         self._registry = registry
-        self._open: list[_Measuring] = []
+        self._open: dict[object, list[_Measuring]] = {}
 
     def __call__(self, function: F) -> F:
         name = str(self._name or getattr(function, "__qualname__", type(function).__name__))
@@ -77,6 +93,26 @@ class _Monitor:
                     return self._counted(measured, await function(*args, **kwargs))
 
             return measured_async  # type: ignore[return-value]
+
+        if inspect.isasyncgenfunction(function):
+
+            @functools.wraps(function)
+            async def measured_values(*args: Any, **kwargs: Any) -> Any:
+                with self._measuring(name):
+                    async with contextlib.aclosing(function(*args, **kwargs)) as values:
+                        async for value in values:
+                            yield value
+
+            return measured_values  # type: ignore[return-value]
+
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def measured_generator(*args: Any, **kwargs: Any) -> Any:
+                with self._measuring(name):
+                    return (yield from function(*args, **kwargs))
+
+            return measured_generator  # type: ignore[return-value]
 
         @functools.wraps(function)
         def measured_call(*args: Any, **kwargs: Any) -> Any:
@@ -94,11 +130,16 @@ class _Monitor:
         return _Measuring(name, self._rows, self._trace, self._registry)
 
     def __enter__(self) -> Measured:
-        self._open.append(self._measuring(self._name or "block"))
-        return self._open[-1].__enter__()
+        one = self._measuring(self._name or "block")
+        self._open.setdefault(_here(), []).append(one)
+        return one.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._open.pop().__exit__(kind, error, at)
+        here = _here()
+        one = self._open[here].pop()
+        if not self._open[here]:
+            del self._open[here]
+        one.__exit__(kind, error, at)
 
     async def __aenter__(self) -> Measured:
         return self.__enter__()
@@ -107,6 +148,11 @@ class _Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, at)
+
+
+def _here() -> object:
+    """The async task or the thread: one monitor may be open in several at once."""
+    return current_task() or threading.get_ident()
 
 
 class _Measuring:
@@ -131,7 +177,7 @@ class _Measuring:
         one.cpu_seconds = time.process_time() - self._cpu
         one.peak_bytes, one.grown_bytes = self._peak.ended()
         one.traced_bytes = self._traced.ended() if self._traced is not None else None
-        one.failed = kind is not None
+        one.failed = kind not in (None, GeneratorExit)
         _count(one, self._registry)
         logger: Any = get_run_logger() if current_scope.get() is not None else _log
         logger.info("%s", one.told())
@@ -148,10 +194,11 @@ def performance_monitor(
 ) -> Any:
     """Measure a function, or a block of code: wall time, processor time, peak memory, and rows a second.
 
-    As a decorator (with or without parentheses), and in `with` and `async with`; functions may be async. What was
-    measured goes into the metrics of this process, and into the log of the run around (elsewhere of
-    `penstock.performance`). Two measurements at once in one process share its processor and its memory: each tells of
-    all that the process did meanwhile.
+    As a decorator (with or without parentheses), and in `with` and `async with`; functions may be async, or generators,
+    which are measured from their first value to their end, with what is done between the values. What was measured
+    goes into the metrics of this process, and into the log of the run around (elsewhere of `penstock.performance`). Two
+    measurements at once in one process share its processor and its memory: each tells of all that the process did
+    meanwhile.
 
     Args:
         name: what it is called; by default the name of the function.

@@ -14,10 +14,12 @@ import msgspec
 
 from penstock.core.automations import (
     CancelRun,
+    ChangeState,
     EmitEvent,
     PauseDeployment,
     ResumeDeployment,
     RunDeployment,
+    RunWorkflow,
     action_of,
 )
 from penstock.core.deployments import of_data
@@ -29,7 +31,7 @@ from penstock.core.plans import ActionEnded, stream_of
 from penstock.core.ports import Alerts, Journal
 from penstock.core.states import StateType
 from penstock.core.templates import as_text, fill, fill_text
-from penstock.engine.recovery import end_family
+from penstock.engine.commands import end_family
 from penstock.orchestrator.calls import Send, call
 from penstock.orchestrator.deployments import find_deployment, pausing, resuming, run_of
 from penstock.orchestrator.emitting import happened
@@ -123,19 +125,23 @@ def effect_of(journal: Journal, owed: OwedAction, now: int) -> Effect:
     """
     match action_of(owed.do):
         case RunDeployment() as action:
-            return _run(journal, action, owed, now)
+            return _run(journal, action.deployment, action, owed, now)
+        case RunWorkflow() as action:
+            return _run(journal, action.workflow, action, owed, now)
         case PauseDeployment() | ResumeDeployment() as action:
             return _pause(journal, action, owed)
         case CancelRun() as action:
             return _cancel(journal, action, owed, now)
+        case ChangeState() as action:
+            return _end(journal, action, owed, now)
         case EmitEvent() as action:
             return _emit(action, owed, now)
         case action:
             raise BadEvent(f"{type(action).__name__} is no action inside the journal.")
 
 
-def _run(journal: Journal, action: RunDeployment, owed: OwedAction, now: int) -> Effect:
-    deployment = of_data(find_deployment(journal, fill_text(action.deployment, owed.facts)).spec)
+def _run(journal: Journal, name: str, action: RunDeployment | RunWorkflow, owed: OwedAction, now: int) -> Effect:
+    deployment = of_data(find_deployment(journal, fill_text(name, owed.facts)).spec)
     run_id = derived_run_id(owed.fired_at // 1000, "automation", owed.firing, str(owed.action))
     born = run_of(
         deployment,
@@ -180,6 +186,25 @@ def _cancel(journal: Journal, action: CancelRun, owed: OwedAction, now: int) -> 
         )
     try:
         end_family(journal, run_id, StateType.CANCELLED, reason, owner=run.owner)
+    except InvalidTransition:
+        raise SequenceConflict(f"{run_id} has just changed.", stream=run_id) from None
+    return Effect(run=run_id, changed=True)
+
+
+def _end(journal: Journal, action: ChangeState, owed: OwedAction, now: int) -> Effect:
+    run_id = fill_text(action.run, owed.facts)
+    reason = fill_text(action.reason or f"The automation {owed.automation} ended it.", owed.facts)
+    run = journal.run(run_id)
+    if run is None:
+        raise RunNotFound(f"There is no run {run_id!r}.")
+    if run.ended:
+        return Effect(run=run_id, changed=False)
+    if run.owner is not None and not run.lost(now):
+        raise InvalidTransition(
+            f"Run {run.name} is being executed.", hint="cancel-run stops it; change-state is for those that wait"
+        )
+    try:
+        end_family(journal, run_id, StateType[action.state.upper()], reason, owner=run.owner)
     except InvalidTransition:
         raise SequenceConflict(f"{run_id} has just changed.", stream=run_id) from None
     return Effect(run=run_id, changed=True)

@@ -59,11 +59,13 @@ class Places(Mapping[str, Alerts]):
 
     Args:
         home: the home folder.
+        channels: those that the project has set up.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, channels: Mapping[str, Alerts] | None = None) -> None:
         self._home = home
-        self._made: dict[str, Alerts] = {"console": ConsoleAlerts(), "file": FileAlerts(home / ALERT_FILE)}
+        own: dict[str, Alerts] = {"console": ConsoleAlerts(), "file": FileAlerts(home / ALERT_FILE)}
+        self._made: dict[str, Alerts] = {**own, **(channels or {})}
 
     def __getitem__(self, name: str) -> Alerts:
         """A place.
@@ -97,6 +99,11 @@ def _plugged() -> Sequence[Any]:
     return tuple(entry_points(group=GROUP))
 
 
-def alerts_in(home: Path) -> Mapping[str, Alerts]:
-    """The places of a scheduler with this home folder."""
-    return Places(home)
+def plugged_names() -> list[str]:
+    """The places that packages add."""
+    return [each.name for each in _plugged()]
+
+
+def alerts_in(home: Path, channels: Mapping[str, Alerts] | None = None) -> Mapping[str, Alerts]:
+    """The places of a scheduler with this home folder, and with these channels."""
+    return Places(home, channels)

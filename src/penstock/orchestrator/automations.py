@@ -10,17 +10,28 @@ from pathlib import Path
 
 import msgspec
 
+from penstock.core.alerting import alert_settings
 from penstock.core.automations import Automation, as_data, checked, declared
-from penstock.core.errors import BadAutomation, ConfigurationError, PenstockError, PlanNotFound
+from penstock.core.errors import (
+    AutomationConflict,
+    BadAlerts,
+    BadAutomation,
+    ConfigurationError,
+    PenstockError,
+    PlanNotFound,
+)
 from penstock.core.events import Event, now_us
 from penstock.core.model import StoredAutomation
 from penstock.core.plans import AutomationDeclared, AutomationDeleted
 from penstock.core.ports import Alerts, Journal, Watch
+from penstock.core.ports.reading import Reading
 from penstock.orchestrator.actions import Actions
-from penstock.orchestrator.breaches import breaches
+from penstock.orchestrator.alerts import plugged_names
+from penstock.orchestrator.breaches import breaches, unknown_places
 from penstock.orchestrator.calls import Send, call
 from penstock.orchestrator.declaring import tables_in
 from penstock.orchestrator.evaluator import BEGINNING, CURSOR, Evaluator
+from penstock.orchestrator.known import Spread
 from penstock.orchestrator.plans import change_plan
 
 _log = logging.getLogger("penstock.automations")
@@ -39,11 +50,14 @@ class Automations:
         journal: whose automations.
         alerts: places for alerts, by name.
         send: what carries out calls.
+        spread: where and when actions are owed.
     """
 
-    def __init__(self, journal: Journal, alerts: Mapping[str, Alerts], send: Send = call) -> None:
+    def __init__(
+        self, journal: Journal, alerts: Mapping[str, Alerts], send: Send = call, spread: Spread | None = None
+    ) -> None:
         self.journal = journal
-        self.evaluator = Evaluator(journal)
+        self.evaluator = Evaluator(journal, spread)
         self.actions = Actions(journal, alerts, send)
         self._watch: Watch | None = None
 
@@ -105,7 +119,7 @@ class Automations:
             watch.wake()
 
 
-def find_automation(journal: Journal, name: str) -> StoredAutomation:
+def find_automation(journal: Reading, name: str) -> StoredAutomation:
     """One automation.
 
     Raises:
@@ -128,6 +142,59 @@ def declare(journal: Journal, *automations: Automation) -> list[str]:
     """
     good = [checked(automation) for automation in automations]
     return [automation.name for automation in good if _declare(journal, automation)]
+
+
+def create(journal: Journal, automation: Automation, *, again: bool = False) -> None:
+    """Make an automation.
+
+    Args:
+        journal: where.
+        automation: what it is.
+        again: it may have been made already, if it is just like this.
+
+    Raises:
+        BadAutomation: it cannot be.
+        AutomationConflict: there is one of this name.
+    """
+    good = checked(automation)
+    data = as_data(good)
+    _skip_the_past(journal)
+
+    def event() -> Event | None:
+        known = journal.automations(good.name)
+        if known and again and known[0].spec == data:
+            return None
+        if known:
+            told = f"There is an automation {good.name!r} already."
+            raise AutomationConflict(told, hint="give another name, or change that one")
+        return AutomationDeclared(at=now_us(), name=good.name, spec=data, paused=good.paused)
+
+    change_plan(journal, "automation", good.name, event)
+
+
+def change(journal: Journal, name: str, edit: Callable[[StoredAutomation], Automation]) -> None:
+    """Make another one of an automation. It is paused as it was, unless what is said of that has changed.
+
+    Args:
+        journal: where it is.
+        name: of the automation.
+        edit: gives what it is to be; it raises where it is not to be changed.
+
+    Raises:
+        PlanNotFound: there is none of this name.
+        BadAutomation: it cannot be like that.
+    """
+
+    def event() -> Event | None:
+        stored = find_automation(journal, name)
+        good = checked(edit(stored))
+        data = as_data(good)
+        if data == stored.spec:
+            return None
+        same = data.get("paused", False) == stored.spec.get("paused", False)
+        return AutomationDeclared(at=now_us(), name=name, spec=data, paused=stored.paused if same else good.paused)
+
+    change_plan(journal, "automation", name, event)
 
 
 def compared(journal: Journal, automations: Iterable[Automation]) -> dict[str, str]:
@@ -197,15 +264,20 @@ def _set_paused(journal: Journal, name: str, paused: bool) -> bool:
     return change_plan(journal, "automation", name, event)
 
 
-def delete(journal: Journal, name: str) -> None:
+def delete(journal: Journal, name: str, meant: Callable[[StoredAutomation], None] = lambda stored: None) -> None:
     """Remove an automation; what its firings have begun goes on.
+
+    Args:
+        journal: where it is.
+        name: of the automation.
+        meant: is called with it, and raises where it is not to be removed.
 
     Raises:
         PlanNotFound: there is none of this name.
     """
 
     def event() -> Event:
-        find_automation(journal, name)
+        meant(find_automation(journal, name))
         return AutomationDeleted(at=now_us(), name=name)
 
     change_plan(journal, "automation", name, event)
@@ -224,10 +296,16 @@ def automations_in_project(file: Path) -> dict[str, Automation]:
             found[name] = msgspec.structs.replace(declared(name, table), folder=str(file.parent))
         except BadAutomation as error:
             mistakes.append(error.message)
+    table, also = tables_in(file, "alerts"), plugged_names()
     try:
-        found = {**breaches(tables_in(file, "alerts"), str(file.parent)), **found}
-    except BadAutomation as error:
+        settings = alert_settings(table, also)
+    except BadAlerts as error:
         mistakes.append(error.message)
+    else:
+        for each in found.values():
+            if wrong := list(unknown_places(each, settings.known(also))):
+                mistakes.append(BadAutomation(each.name, wrong).message)
+        found = {**(breaches(settings, str(file.parent)) if table else {}), **found}
     if mistakes:
         told = "\n".join(mistakes).replace("\n", "\n  ")
         raise ConfigurationError(f"{file} cannot be used:\n  {told}")

@@ -23,7 +23,7 @@ from penstock.core.partitions import KeyPartitions, Partition, TimePartitions
 from penstock.core.plans import BackfillCreated, BackfillEnded, PoolDeclared, PoolDeleted, QueueDeclared, stream_of
 from penstock.core.ports import Journal
 from penstock.core.states import FINAL_WORDS, StateType
-from penstock.engine.recovery import append_command, end_family
+from penstock.engine.commands import append_command, end_family
 from penstock.orchestrator.deployments import append_plan, run_of
 from penstock.orchestrator.pools import delete_queue
 

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from collections.abc import Callable, Mapping
+from functools import partial
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
+from urllib.request import Request
 
 import msgspec
 
 from penstock.core.automation_checks import header_mistake, url_mistake
 from penstock.core.automations import Call
+from penstock.core.errors import ConfigurationError, DataError
+from penstock.core.events import now_us
 from penstock.core.model import OwedAction
+from penstock.core.sending import Hopeless, Unanswered
 from penstock.core.templates import fill, with_variables
+from penstock.engine.egress import Egress, NotReachable
+from penstock.engine.posting import post, signed
 
 _AGAIN = frozenset({408, 425, 429})
 _SHORTEST_SECRET = 4
 _LONGEST_REASON = 500
 
 
-class Hopeless(Exception):
-    """Trying again would not help."""
+def calls(egress: Egress, secret: Callable[[str], str]) -> Send:
+    """What carries out calls.
+
+    Args:
+        egress: where they may go.
+        secret: gives the secret of a name, to sign with.
+    """
+    return partial(call, egress=egress, secret=secret)
 
 
-class Unanswered(Exception):
-    """It may be another time."""
-
-
-def call(owed: OwedAction, action: Call) -> dict[str, Any]:
+def call(
+    owed: OwedAction, action: Call, *, egress: Egress | None = None, secret: Callable[[str], str] | None = None
+) -> dict[str, Any]:
     """Send the facts (or the action's own body) to the action's URL; the status of the answer.
+
+    Args:
+        owed: the action as it is owed.
+        action: the call.
+        egress: where it may go; anywhere when left out.
+        secret: gives the secret of a name, to sign with.
 
     Raises:
         Hopeless: it cannot be sent, or the answer says that it would be the same another time.
@@ -41,19 +54,40 @@ def call(owed: OwedAction, action: Call) -> dict[str, Any]:
     """
     secrets: set[str] = set()
     request = _request(owed, action, secrets)
+    if action.sign is not None:
+        _sign(request, action.sign, secret)
     host = urlsplit(request.full_url).hostname
     try:
-        status = _status(request, action.timeout_seconds)
+        status, _, rest = post(request, action.timeout_seconds, egress=egress)
     except TimeoutError:
         raise Unanswered(f"{host} gave no answer within {action.timeout_seconds:g} s.") from None
     except (OSError, HTTPException) as error:
+        if isinstance(reason := getattr(error, "reason", error), NotReachable):
+            raise Hopeless(f"It is not called: {reason}.") from None
         raise Unanswered(f"{host} could not be called ({_without(secrets, error)}).") from None
     if 200 <= status < 300:
         return {"status": status}
     told = f"{host} answered {status}."  # the rest of a URL may be a secret
     if 300 <= status < 400:
         told += " Redirects are not followed: give the URL it leads to."
-    raise Unanswered(told) if status >= 500 or status in _AGAIN else Hopeless(told)
+    raise Unanswered(told, rest) if status >= 500 or status in _AGAIN else Hopeless(told)
+
+
+def _sign(request: Request, name: str, secret: Callable[[str], str] | None) -> None:
+    try:
+        text = secret(name) if secret is not None else None
+    except (DataError, ConfigurationError):
+        text = None
+    if text is None:
+        raise Hopeless(f"There is no secret {name!r} to sign with: penstock connection create secret {name}")
+    body = request.data
+    assert isinstance(body, bytes)
+    try:
+        headers = signed(text, request.get_header("Idempotency-key") or "", now_us() // 1_000_000, body)
+    except ValueError as error:
+        raise Hopeless(f"It cannot be signed with {name!r}: {error}.") from None
+    for header, value in headers.items():
+        request.add_header(header, value)
 
 
 def _request(owed: OwedAction, action: Call, secrets: set[str]) -> Request:
@@ -80,89 +114,6 @@ def _request(owed: OwedAction, action: Call, secrets: set[str]) -> Request:
     facts = {"automation": owed.automation, "firing": owed.firing, "facts": owed.facts}
     body = fill(action.body, owed.facts, "?") if action.body else facts
     return Request(url, msgspec.json.encode(body), headers, method="POST")
-
-
-def _status(request: Request, seconds: float) -> int:
-    """The status of the answer; nothing more of it is read.
-
-    Raises:
-        TimeoutError: it took longer than that, however busily.
-    """
-    with _in_time(seconds) as lines:
-        opener = OpenerDirector()  # it follows no redirects, and knows no other kinds of URLs
-        for handler in (ProxyHandler(), _Http(lines), _Https(lines)):
-            opener.add_handler(handler)
-        with opener.open(request, timeout=seconds) as answer:
-            return int(answer.status)
-
-
-class _Lines:
-    """The connections of one attempt; they are cut when its time is over."""
-
-    def __init__(self) -> None:
-        self._made: list[HTTPConnection] = []
-        self.over = False
-
-    def making(self, kind: Callable[..., HTTPConnection]) -> Callable[..., HTTPConnection]:
-        """What makes connections of this kind."""
-
-        def make(*args: Any, **options: Any) -> HTTPConnection:
-            connection = kind(*args, **options)
-            connect = connection.connect
-
-            def connect_in_time() -> None:
-                connect()
-                if self.over:
-                    raise TimeoutError
-
-            connection.connect = connect_in_time  # type: ignore[method-assign]
-            self._made.append(connection)
-            return connection
-
-        return make
-
-    def cut(self) -> None:
-        """The time is over. A socket's own timeout begins anew with every byte that comes."""
-        self.over = True
-        for connection in self._made:
-            with contextlib.suppress(OSError, AttributeError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
-
-
-class _Http(HTTPHandler):
-    def __init__(self, lines: _Lines) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def http_open(self, req: Request) -> Any:
-        return self.do_open(self._lines.making(HTTPConnection), req)
-
-
-class _Https(HTTPSHandler):
-    def __init__(self, lines: _Lines) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def https_open(self, req: Request) -> Any:
-        return self.do_open(self._lines.making(HTTPSConnection), req)
-
-
-@contextlib.contextmanager
-def _in_time(seconds: float) -> Iterator[_Lines]:
-    lines = _Lines()
-    timer = threading.Timer(seconds, lines.cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield lines
-        if lines.over:  # what was read of the answer is only a part of it
-            raise TimeoutError
-    except Exception as error:
-        if lines.over or isinstance(getattr(error, "reason", None), TimeoutError):
-            raise TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
 
 
 def _without(secrets: set[str], error: Exception) -> str:

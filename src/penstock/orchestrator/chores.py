@@ -31,3 +31,5 @@ class Chores:
                 chore(now)
             except PenstockError as error:
                 _log.error("%s failed: %s", getattr(chore, "__name__", "A chore"), error.message)
+            except Exception:  # the other chores, and schedules, go on
+                _log.exception("%s failed, which is a mistake in Penstock", getattr(chore, "__name__", "A chore"))

@@ -22,6 +22,7 @@ from penstock.core.errors import (
     ParameterError,
     PenstockError,
 )
+from penstock.core.words import counted
 
 _KINDS = ("cron", "interval", "rrule", "at")
 _CALENDAR = ("timezone", "start", "end", "anchor", "jitter", "missed", "horizon", "day_or")
@@ -35,7 +36,7 @@ _SAME_AS = {
 _FIELDS: dict[str, tuple[Any, str]] = {
     "parameters": (dict[str, Any], "a table of names and values"),
     "tags": (tuple[str, ...], "a list of texts"),
-    **dict.fromkeys(("description", "version", "pool", "queue", "folder"), (str, "a text")),
+    **dict.fromkeys(("description", "version", "pool", "queue", "folder", "engine"), (str, "a text")),
     **dict.fromkeys(("priority", "concurrency", "crash_retries"), (int, "a whole number")),
     "crash_delay_seconds": (float, "a number"),
     "paused": (bool, "true or false"),
@@ -274,8 +275,7 @@ def declared_in_project(
     if mistakes:
         count = sum(map(len, mistakes.values()))
         told = "\n".join(f"  {name}\n{indented(lines, '    ')}" for name, lines in mistakes.items())
-        mistake = "1 mistake" if count == 1 else f"{count} mistakes"
-        raise ConfigurationError(f"{file} cannot be used, for {mistake} in deployments:\n{told}")
+        raise ConfigurationError(f"{file} cannot be used, for {counted(count, 'mistake')} in deployments:\n{told}")
     return found
 
 

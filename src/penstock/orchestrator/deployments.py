@@ -17,7 +17,8 @@ from penstock.core.deployments import (
     schedule_data,
     schedule_of,
 )
-from penstock.core.errors import PlanNotFound, SequenceConflict
+from penstock.core.engines import LOCAL
+from penstock.core.errors import ParameterError, PlanNotFound, WorkflowConflict
 from penstock.core.events import Append, Record, RunCreated, Saved, now_us
 from penstock.core.ids import new_run_id, run_name_of
 from penstock.core.model import Run, StoredDeployment
@@ -26,17 +27,20 @@ from penstock.core.plans import (
     DeploymentDeleted,
     DeploymentPaused,
     DeploymentResumed,
-    KeyTaken,
     ScheduleDue,
-    stream_of,
 )
 from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
+from penstock.engine.uploads import refuse_missing
+from penstock.engine.workflows import ENTRYPOINT as WORKFLOW
+from penstock.orchestrator.engines import refuse_unknown_engine
+from penstock.orchestrator.keys import take
 from penstock.orchestrator.plans import append_plan as append_plan
 
 _json = msgspec.json.Encoder().encode
 
 
-def find_deployment(journal: Journal, name: str) -> StoredDeployment:
+def find_deployment(journal: Reading, name: str) -> StoredDeployment:
     """One deployment.
 
     Raises:
@@ -73,6 +77,7 @@ def declaring(journal: Journal, deployment: Deployment, *, by_hand: bool = True)
         by_hand: what was paused or resumed by hand stays so.
     """
     checked(deployment)
+    refuse_unknown_engine(deployment.engine)
     data = as_data(deployment)
     stored = next(iter(journal.deployments(deployment.name)), None)
     before = {each.name: each for each in stored.schedules} if stored is not None else {}
@@ -88,7 +93,7 @@ def declaring(journal: Journal, deployment: Deployment, *, by_hand: bool = True)
         rests = schedule.paused
         if known is not None and known.spec.get("paused", False) == schedule.paused:
             rests = known.paused
-        if paused or rests:
+        if paused or rests or deployment.engine != LOCAL:  # its engine makes the runs
             next_due = None
         elif known is not None and known.spec.get("spec") == spec["spec"] and known.next_due is not None:
             next_due = known.next_due
@@ -144,13 +149,15 @@ def resuming(stored: StoredDeployment, schedule: str | None = None) -> Deploymen
         PlanNotFound: it has no schedule of this name.
     """
     names = _names(stored, schedule)
+    elsewhere = stored.spec.get("engine", LOCAL) != LOCAL
     now = now_us()
     due = []
     for each in stored.schedules:
         if each.name not in names or (schedule is None and each.paused):
             continue
         waits = stored.paused and schedule is not None
-        next_due = None if waits else next_after(schedule_of(each.spec).spec, max(now, each.fired_until or 0))
+        spec, fired = schedule_of(each.spec).spec, each.fired_until or 0
+        next_due = None if waits or elsewhere else next_after(spec, max(now, fired))
         due.append(ScheduleDue(name=each.name, spec=each.spec, next_due=next_due))
     return DeploymentResumed(at=now, name=stored.name, schedule=schedule, schedules=tuple(due))
 
@@ -172,8 +179,14 @@ def delete(journal: Journal, name: str) -> None:
 
     Raises:
         PlanNotFound: there is none of this name.
+        WorkflowConflict: it is a workflow's, which would be there without it and never run.
     """
     stored = find_deployment(journal, name)
+    if stored.spec.get("entrypoint") == WORKFLOW:
+        hint = (
+            f"delete that: penstock workflows delete {name}, or have it make no runs: penstock workflows disable {name}"
+        )
+        raise WorkflowConflict(f"The deployment {name!r} is that of a workflow.", hint=hint)
     names = tuple(each.name for each in stored.schedules)
     append_plan(journal, "deployment", name, DeploymentDeleted(at=now_us(), name=name, schedules=names))
 
@@ -189,6 +202,7 @@ def trigger(
     run_name: str | None = None,
     cause: str = "api",
     chain: tuple[int, ...] = (),
+    same: bool = False,
 ) -> Run:
     """Ask for a run of a deployment; a worker of its pool will execute it.
 
@@ -202,39 +216,32 @@ def trigger(
         run_name: two words otherwise.
         cause: api, cli or automation.
         chain: see `RunCreated`.
+        same: a run that the key has made with other parameters is refused, and not given.
 
     Raises:
         PlanNotFound: there is no such deployment.
-        ParameterError: a parameter has no form in JSON.
+        ParameterError: a parameter has no form in JSON, or names a file that is not there; or the key has made a run
+            with others.
     """
     deployment = of_data(find_deployment(journal, name).spec)
-    now = now_us()
+    given = parameters or {}
+    refuse_missing(journal, f"the deployment {name!r}", {**deployment.parameters, **given})
     run_id = new_run_id()
     item = run_of(
-        deployment, run_id, parameters or {}, due_at=now if at is None else at, scheduled_at=at, key=key, cause=cause,
+        deployment, run_id, given, due_at=now_us() if at is None else at, scheduled_at=at, key=key, cause=cause,
         tags=tags, name=run_name, chain=chain,
     )  # fmt: skip
     if key is None:
         journal.commit([item])
     else:
-        run_id = _once(journal, item, KeyTaken(at=now, deployment=name, key=key, run_id=run_id))
+        run_id = take(journal, name, key, run_id, item)
     run = journal.run(run_id)
     if run is None:
-        raise PlanNotFound(f"The run of the key {key!r} was deleted.", hint="give another key")
+        raise PlanNotFound("The run that this key has made was deleted.", hint="give another key")
+    if same and any(run.parameters.get(each) != value for each, value in given.items()):
+        told = "it made a run with other parameters; give each request its own"
+        raise ParameterError(f"the deployment {name!r}", [("key", told)])
     return run
-
-
-def _once(journal: Journal, item: Append, taken: KeyTaken) -> str:
-    """Make a run unless its key is taken; the id of the run the key stands for."""
-    stream = stream_of("key", f"{taken.deployment}/{taken.key}")
-    try:
-        journal.commit([Append(stream, 0, [Record(taken)]), item])
-    except SequenceConflict:
-        first = next(iter(journal.load(stream)), None)
-        if first is None or not isinstance(first.event, KeyTaken):
-            raise
-        return first.event.run_id
-    return taken.run_id
 
 
 def run_of(

@@ -19,6 +19,8 @@ from penstock.core.plans import Happened, stream_of
 from penstock.core.ports import Journal
 
 _MOST_BYTES = 65_536
+FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999, as `datetime` has them, in microseconds since 1970."""
 CHAINED = ("automation", "api")
 """What made the runs that an automation may have led to."""
 
@@ -63,6 +65,8 @@ def happened(name: str, about: str | None, facts: Mapping[str, Any], at: int | N
     """
     if told := event_mistake(name):
         raise BadEvent(f"The name of an event {told}.", hint="name it after what happened, such as orders.imported")
+    if at is not None and not FIRST <= at <= LAST:
+        raise BadEvent("An event happens between the years 1 and 9999.", hint="leave the time out for now")
     try:
         data = msgspec.json.encode(dict(facts))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

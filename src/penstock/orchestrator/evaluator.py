@@ -20,7 +20,16 @@ from penstock.core.plans import AutomationDeclared, AutomationDeleted, stream_of
 from penstock.core.ports import Journal
 from penstock.core.triggers import Firing, State, begins, group_of, met, silence, step, wanted_types
 from penstock.orchestrator.facts import Facts
-from penstock.orchestrator.known import CHAIN_SECONDS, LONGEST_CHAIN, SELF, Known, fired, of_silence, same_trigger
+from penstock.orchestrator.known import (
+    CHAIN_SECONDS,
+    LONGEST_CHAIN,
+    SELF,
+    Known,
+    Spread,
+    fired,
+    of_silence,
+    same_trigger,
+)
 
 _log = logging.getLogger("penstock.automations")
 CURSOR = "automations"
@@ -53,13 +62,15 @@ class Evaluator:
 
     Args:
         journal: whose events; firings go there too.
+        spread: where and when actions are owed.
 
     Attributes:
         behind: there was more than fitted into the last turn.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, spread: Spread | None = None) -> None:
         self.journal = journal
+        self._spread = spread or Spread()
         self._facts = Facts(journal)
         self._known: dict[str, Known] = {}
         self.behind = False
@@ -94,6 +105,7 @@ class Evaluator:
 
     def _load(self) -> bool:
         """What automations remember as of the cursor. The ends of streams are read first: see `_commit`."""
+        self._spread.settle(False)  # whatever has fired here and was not written, did not fire
         names: set[str] = set()
         while True:
             seqs = {name: self.journal.last_seq(stream_of("automation", name)) for name in names}
@@ -211,7 +223,7 @@ class Evaluator:
 
     def _silences(self, now: int) -> None:
         """Let the time pass for those that wait for something that does not come."""
-        waiting = [known for known in self._awake() if known.automation.trigger.missing_seconds is not None]  # type: ignore[union-attr]
+        waiting = [known for known in self._awake() if known.automation.trigger.timed]  # type: ignore[union-attr]
         if not waiting or not self.journal.settled():
             return
         was, self._looked_at = self._looked_at, now
@@ -223,7 +235,7 @@ class Evaluator:
 
     def _pass(self, known: Known, until: int, now: int) -> None:
         automation = known.automation
-        if automation is None or automation.trigger.missing_seconds is None:
+        if automation is None or not automation.trigger.timed:
             return
         for key, state in known.waiting(until):
             over = silence(automation.trigger, state, until)
@@ -250,7 +262,7 @@ class Evaluator:
             )
             return
         self._fired += 1
-        known.fired.append(fired(automation, firing, facts, chain, now))
+        known.fired.append(fired(automation, firing, facts, chain, now, self._spread))
 
     def _commit(self, reached: int, now: int) -> bool:
         """Write what is new and make the step; False when somebody else was faster, and it must begin anew.
@@ -268,6 +280,7 @@ class Evaluator:
             except SequenceConflict:
                 self._loaded = False
                 return False
+            self._spread.settle(True)
             self._stored, self._kept_at = reached, now
         self._position = reached
         for name, append in appends.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,17 +13,11 @@ from penstock.core.events import RunCreated, Stored, TaskEvent, stored_name
 from penstock.core.model import Run
 from penstock.core.plans import Happened
 from penstock.core.ports import Journal
-from penstock.orchestrator.emitting import CHAINED, chain_of_run
+from penstock.core.states import STATE_AFTER
+from penstock.orchestrator.emitting import CHAINED, FIRST, LAST, chain_of_run
 
 _KEPT_RUNS = 10_000
 _LONGEST = 2_000
-_STATES = {
-    **{"RunCreated": "Pending", "RunClaimed": "Pending", "RunStarted": "Running", "RunResumed": "Running"},
-    **{"RunRetrying": "Retrying", "RunReleased": "Pending", "RunRescheduled": "Scheduled", "RunPaused": "Paused"},
-    **{"RunCompleted": "Completed", "RunFailed": "Failed", "RunCrashed": "Crashed", "RunCancelled": "Cancelled"},
-    **{"TaskStarted": "Running", "TaskRetrying": "Retrying", "TaskCompleted": "Completed", "TaskFailed": "Failed"},
-    **{"TaskCrashed": "Crashed", "TaskCancelled": "Cancelled"},
-}
 _LEFT_OUT = ("at", "shown", "chain", "spec", "result", "owner", "lease_until")
 _MOST_ITEMS = 200
 _OF_RUN = ("flow", "deployment", "tags", "partition", "parameters")
@@ -50,8 +45,8 @@ class Facts:
         if not isinstance(event, Happened):
             fields = _cut(fields)
         facts |= {field: value for field, value in fields.items() if field not in _LEFT_OUT}
-        if name in _STATES:
-            facts["state"] = _STATES[name]
+        if name in STATE_AFTER:
+            facts["state"] = STATE_AFTER[name]
         if isinstance(facts.get("error"), dict):
             facts["error"].pop("trace", None)  # long, and not for those who are notified
         if isinstance(event, TaskEvent):
@@ -83,10 +78,19 @@ class Facts:
         if known is None:
             found = self._journal.run(run_id)
             known = {"id": run_id} if found is None else _of_run(found)
-            self._runs[run_id] = known
-            if len(self._runs) > _KEPT_RUNS:
-                self._runs.popitem(last=False)
+            self._keep(run_id, known)
         return known
+
+    def learn(self, page: Iterable[Stored]) -> None:
+        """Ask for the runs that these events are about, all at once."""
+        new = {run_id for each in page if (run_id := run_of(each)) is not None and run_id not in self._runs}
+        for run in self._journal.runs_of(sorted(new)):
+            self._keep(run.id, _of_run(run))
+
+    def _keep(self, run_id: str, known: dict[str, Any]) -> None:
+        self._runs[run_id] = known
+        if len(self._runs) > _KEPT_RUNS:
+            self._runs.popitem(last=False)
 
     def chain_of(self, stored: Stored) -> tuple[int, ...]:
         """When automations fired, each because of the one before, until this event came about."""
@@ -133,7 +137,7 @@ def _of_run(run: Run) -> dict[str, Any]:
 
 def moment(micros: int) -> str:
     """`2026-01-31T13:03:22.123456Z`."""
-    at = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=micros)
+    at = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=min(max(micros, FIRST), LAST))
     return at.isoformat(timespec="microseconds") + "Z"
 
 

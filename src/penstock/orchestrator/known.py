@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from penstock.core.automations import OUTSIDE, Automation, of_data
+from penstock.core.automations import OUTSIDE, Action, Automation, Notify, of_data, several
 from penstock.core.events import Record
 from penstock.core.plans import AutomationFired, AutomationMatched, Owed
 from penstock.core.triggers import MOST_GROUPS, Firing, State, certain, deadline_of, is_over, set_back
@@ -114,11 +115,42 @@ class Known:
         self.changed, self.fired = {}, []
 
 
+class Spread:
+    """Says where an action is owed, and when: at once, and what is to be told at several places to each apart."""
+
+    def __call__(self, action: Action, facts: Mapping[str, Any], now: int) -> list[Owed]:
+        """What is owed of an action.
+
+        Args:
+            action: what is to be done.
+            facts: about what.
+            now: the time.
+        """
+        return as_it_is(action)
+
+    def settle(self, written: bool) -> None:
+        """What was said since the last time is in the journal, or never will be."""
+
+
+def as_it_is(action: Action) -> list[Owed]:
+    """What is owed at once: where one of several places fails, the others are not told again."""
+    apart = [action]
+    if isinstance(action, Notify) and len(places := several(action.to)) > 1:
+        apart = [msgspec.structs.replace(action, to=place) for place in places]
+    return [Owed(msgspec.to_builtins(each), isinstance(each, OUTSIDE)) for each in apart]
+
+
 def fired(
-    automation: Automation, firing: Firing, facts: dict[str, Any], chain: tuple[int, ...], now: int
+    automation: Automation,
+    firing: Firing,
+    facts: dict[str, Any],
+    chain: tuple[int, ...],
+    now: int,
+    spread: Spread,
 ) -> AutomationFired:
     """The event of a firing. Its id follows from the automation and the event that completed the match."""
-    firing_id = f"{automation.name}/{firing.position}"
+    scheduled = automation.trigger.schedule is not None
+    firing_id = f"{automation.name}/{f'at-{firing.at}' if scheduled else firing.position}"
     told = {
         **facts,
         "automation": automation.name,
@@ -126,7 +158,7 @@ def fired(
         "count": firing.events,
         "since": moment(firing.since),
     }
-    owed = tuple(Owed(msgspec.to_builtins(action), isinstance(action, OUTSIDE)) for action in automation.actions)
+    owed = tuple(each for action in automation.actions for each in spread(action, told, now))
     return AutomationFired(
         at=now,
         name=automation.name,
@@ -141,6 +173,8 @@ def fired(
 def of_silence(automation: Automation, state: State, firing: Firing) -> dict[str, Any]:
     """What is known where nothing happened: the group it did not happen in."""
     facts: dict[str, Any] = {"event": "missing", "at": moment(firing.at), "position": firing.position}
+    if automation.trigger.schedule is not None:
+        return {**facts, "event": "schedule"}
     for path, value in (certain(automation.trigger) | state.get("values", {})).items():
         place = facts
         *parents, last = path.split(".")

@@ -12,7 +12,7 @@ from penstock.core.ids import owner_is_dead
 from penstock.core.model import Run
 from penstock.core.ports import Journal
 from penstock.core.states import StateType
-from penstock.engine.recovery import append_command, end_family
+from penstock.engine.commands import append_command, end_family
 
 _DEFAULT_RETRIES = 3
 _DEFAULT_DELAY = 1.0

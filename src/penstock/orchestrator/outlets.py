@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from penstock.core.context import current_scope
+from penstock.engine.log_lines import JsonLines
 
 _NOBODY = (errno.EPIPE, errno.EIO)
 
@@ -64,7 +65,7 @@ class NamedLines(logging.Formatter):
 
 
 def name_lines() -> None:
-    """Let log lines on stderr begin with the name of their run."""
+    """Let log lines on stderr begin with the name of their run; those for programs have its id."""
     for handler in logging.getLogger("penstock").handlers:
-        if isinstance(handler, logging.StreamHandler):
+        if isinstance(handler, logging.StreamHandler) and not isinstance(handler.formatter, JsonLines):
             handler.setFormatter(NamedLines())

@@ -1,8 +1,9 @@
 """Actions that leave the journal: alerts, and calls to URLs. They are done at least once.
 
 An attempt is recorded before it begins, and that it failed afterwards. What was begun and not heard of again (its
-process died) is tried again when its time is over, as often as what failed. Each attempt has a thread of its own, and
-each automation its share of them, so that a server which does not answer holds up nobody but those who call it.
+process died) is tried again when its time is over, as often as what failed. Each attempt has a thread of its own. Of a
+channel there is one at a time, and of an automation's calls a few, so that a server which does not answer holds up
+nobody but those who need it.
 """
 
 from __future__ import annotations
@@ -10,31 +11,41 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from penstock.core.alerting import LANE
 from penstock.core.automations import Call, Notify, action_of, several
 from penstock.core.errors import PenstockError, SequenceConflict
-from penstock.core.events import Event, Record, now_us
-from penstock.core.model import Alert, OwedAction
+from penstock.core.events import Append, Event, Record, now_us
+from penstock.core.model import OwedAction
 from penstock.core.plans import ActionEnded, ActionTried
 from penstock.core.ports import Alerts, Journal
-from penstock.core.templates import fill_text
-from penstock.orchestrator.calls import Hopeless, Send, Unanswered, call
+from penstock.core.sending import Hopeless, Unanswered
+from penstock.orchestrator.calls import Send, call
+from penstock.orchestrator.routing import DIGEST
+from penstock.orchestrator.silences import Silences
+from penstock.orchestrator.telling import alert_of, combined
 
 _log = logging.getLogger("penstock.automations")
 SLOTS = 16
 OF_EACH = 4
 _ALERT_ATTEMPTS = 5
+CHANNEL_ATTEMPTS = 20
 _ALERT_SECONDS = 30.0
 _GRACE_SECONDS = 30.0
 _LONGEST_PAUSE = 300
+_CHANNEL_REST = 1.0
+_IN_ORDER = 3
+"""So many times a channel waits for a message that failed, before it is told of what came after it."""
+_MOST_TOGETHER = 500
+_AT_ONCE = 200
 
 
 class Outside:
-    """Tries what is due: so many at a time, and so many of one automation.
+    """Tries what is due: so many at a time, and so many of each lane.
 
     Args:
         journal: where the actions are owed.
@@ -49,29 +60,53 @@ class Outside:
         self._journal = journal
         self._alerts = alerts
         self._send = send
+        self._silences = Silences(journal)
         self._busy: dict[tuple[str, int], tuple[str, threading.Thread]] = {}
+        self._rests: dict[str, int] = {}
         self.ended: Callable[[], None] = lambda: None
 
     def turn(self, now: int) -> int:
         """Begin what is due, as far as there is room; returns how many attempts that are."""
         self._busy = {key: busy for key, busy in self._busy.items() if busy[1].is_alive()}
+        self._silences.catch_up()
         begun = 0
-        for _ in range(SLOTS):  # each look passes over those that have their share
-            owed = self._look(now) if len(self._busy) < SLOTS else []
+        passed: set[str] = set()
+        while True:  # each look passes over the lanes that have their share
+            passed |= {lane for lane, _ in self._busy.values() if not self._room(lane)}
+            passed |= {lane for lane, until in list(self._rests.items()) if now < until <= now + 3_600_000_000}
+            owed = self._look(now, sorted(passed))
             if not owed:
-                break
+                return begun
             for each in owed:
-                if len(self._busy) < SLOTS and self._share(each.automation) < OF_EACH:
-                    begun += self._begin(each, now)
-        return begun
+                if each.lane in passed or not self._room(each.lane):
+                    passed.add(each.lane)
+                elif (each.firing, each.action) in self._busy:
+                    continue  # it was told together with one before it
+                elif self._begin(self._first(each, now), now):
+                    begun += 1
+                else:
+                    passed.add(each.lane)
+            if begun >= _AT_ONCE:
+                return begun
 
-    def _share(self, automation: str) -> int:
-        return sum(name == automation for name, _ in self._busy.values())
+    def _room(self, lane: str) -> bool:
+        lanes = [other for other, _ in self._busy.values()]
+        if lane.startswith(LANE):
+            return lane not in lanes
+        calls = [other for other in lanes if not other.startswith(LANE)]
+        return len(calls) < SLOTS and calls.count(lane) < OF_EACH
 
-    def _look(self, now: int) -> list[OwedAction]:
-        full = {name for name, _ in self._busy.values() if self._share(name) >= OF_EACH}
-        found = self._journal.owed_actions(now, True, SLOTS + len(self._busy), sorted(full))
+    def _look(self, now: int, but_of: Sequence[str]) -> list[OwedAction]:
+        found = self._journal.owed_actions(now, True, SLOTS + len(self._busy), but_of)
         return [owed for owed in found if (owed.firing, owed.action) not in self._busy]
+
+    def _first(self, owed: OwedAction, now: int) -> OwedAction:
+        """What is due in a lane, and failed before, goes before what came after it."""
+        if owed.lane not in self._rests:
+            return owed
+        lane = self._journal.owed_actions(now, True, _MOST_TOGETHER, lane=owed.lane)
+        tried = [each for each in lane if each.attempt]
+        return min([*tried, owed], key=lambda each: (each.fired_at, each.action))
 
     def settle(self, seconds: float) -> bool:
         """Wait for the attempts that are under way here; False when some take longer."""
@@ -81,79 +116,108 @@ class Outside:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
-    def _begin(self, owed: OwedAction, now: int) -> int:
+    def _begin(self, owed: OwedAction, now: int) -> bool:
+        """Begin an attempt, or end what needs none; False where somebody else was faster."""
         try:
             action = action_of(owed.do)
         except msgspec.ValidationError as error:
-            self._record(owed, _seq(owed), _ended(owed, now, f"This action is of another version: {error}."))
-            return 0
-        attempts = action.attempts if isinstance(action, Call) else _ALERT_ATTEMPTS
-        unheard = "Nothing was heard of this attempt: its process seems to have died."
-        if owed.attempt >= attempts:
-            self._record(owed, _seq(owed), _ended(owed, now, unheard))
-            return 0
+            return self._record([owed], [[_ended(owed, now, f"This action is of another version: {error}.")]])
+        if owed.attempt >= _attempts(owed, action):
+            return self._record([owed], [[_ended(owed, now, _UNHEARD)]])
+        if isinstance(action, Notify) and (quiet := self._silences.covering(_matched(owed, action), owed.fired_at)):
+            facts = {"silence": quiet.id, **_told(owed, action)}
+            return self._record([owed], [[_ended(owed, now, None, facts)]])
+        batch = self._together(owed, action, now)
         seconds = (action.timeout_seconds if isinstance(action, Call) else _ALERT_SECONDS) + _GRACE_SECONDS
-        events: list[Event] = [_tried(owed, now, owed.attempt, now, unheard)] if owed.under_way else []
-        events.append(_tried(owed, now, owed.attempt + 1, now + int(seconds * 1_000_000)))
-        if not self._record(owed, _seq(owed), *events):
-            return 0
-        seq, last = _seq(owed) + len(events), owed.attempt + 1 >= attempts
-        thread = threading.Thread(target=self._try, args=(owed, action, seq, last), name="penstock-action", daemon=True)
-        self._busy[(owed.firing, owed.action)] = (owed.automation, thread)
+        due = now + int(seconds * 1_000_000)
+        events: list[list[Event]] = [
+            [
+                *([_tried(each, now, each.attempt, now, _UNHEARD)] if each.under_way else []),
+                _tried(each, now, each.attempt + 1, due),
+            ]
+            for each in batch
+        ]
+        if not self._record(batch, events):
+            return False
+        seqs = [_seq(each) + len(told) for each, told in zip(batch, events, strict=True)]
+        thread = threading.Thread(target=self._try, args=(batch, action, seqs), name="penstock-action", daemon=True)
+        for each in batch:
+            self._busy[(each.firing, each.action)] = (each.lane, thread)
         thread.start()
-        return 1
+        return True
 
-    def _try(self, owed: OwedAction, action: Any, seq: int, last: bool) -> None:
+    def _together(self, owed: OwedAction, action: Any, now: int) -> list[OwedAction]:
+        """What is told in one message with this."""
+        if not isinstance(action, Notify) or action.group is None or not owed.lane.startswith(LANE):
+            return [owed]
+        lane = self._journal.owed_actions(now, True, _MOST_TOGETHER, lane=owed.lane)
+        alike = [each for each in lane if each.do.get("group") == action.group and each.attempt < CHANNEL_ATTEMPTS]
+        heard = [
+            each
+            for each in alike
+            if not self._silences.covering(_matched(each, action_of(each.do)), each.fired_at)  # its own turn comes
+        ]
+        return heard if owed in heard else [owed]
+
+    def _try(self, batch: list[OwedAction], action: Any, seqs: list[int]) -> None:
         """One attempt, in a thread of its own."""
-        error, facts = None, {}
+        owed, error, hopeless, rest = batch[0], None, False, None
+        facts: dict[str, Any] = {}
         try:
-            facts = self._tell(owed, action) if isinstance(action, Notify) else dict(self._send(owed, action))
+            facts = self._tell(batch) if isinstance(action, Notify) else dict(self._send(owed, action))
         except Hopeless as refused:
-            error, last = str(refused), True
+            error, hopeless = str(refused), True
         except Unanswered as missing:
-            error = str(missing)
+            error, rest = str(missing), missing.after_seconds
         except Exception as failed:
             error = f"{type(failed).__name__}: {failed}"
         now = now_us()
-        pause = min(4 ** (owed.attempt + 1), _LONGEST_PAUSE) * 1_000_000
-        event: Event = (
-            _ended(owed, now, error, facts)
-            if error is None or last
-            else _tried(owed, now, owed.attempt + 1, now + pause, error)
-        )
-        if error is not None:
+        if error is None:
+            self._rests.pop(owed.lane, None)
+        else:
             _log.warning("Action %d of the firing %s failed: %s", owed.action, owed.firing, error)
+            if owed.lane.startswith(LANE) and not hopeless:
+                alone = _pause(owed, rest) if owed.attempt < _IN_ORDER else rest if rest is not None else _CHANNEL_REST
+                self._rests[owed.lane] = now + int(alone * 1_000_000)
+        events = [[_outcome(each, action, now, error, hopeless, rest, facts)] for each in batch]
         try:
-            self._record(owed, seq, event)
+            self._record(batch, events, seqs)
         except PenstockError as problem:
             _log.error("It could not be recorded how an action ended (%s); it will be tried again.", problem.message)
         self.ended()
 
-    def _record(self, owed: OwedAction, seq: int, *events: Event) -> bool:
-        """Append to the action's stream; False when somebody else has taken it over."""
+    def _record(
+        self, batch: Sequence[OwedAction], events: Sequence[Sequence[Event]], seqs: Sequence[int] | None = None
+    ) -> bool:
+        """Append to the streams of actions; False when somebody else has taken one over."""
+        ends = seqs if seqs is not None else [_seq(each) for each in batch]
         try:
-            self._journal.append(stream_of_action(owed), seq, [Record(event) for event in events])
+            self._journal.commit(
+                [
+                    Append(stream_of_action(each), seq, [Record(event) for event in told])
+                    for each, seq, told in zip(batch, ends, events, strict=True)
+                ]
+            )
         except SequenceConflict:
             return False
         return True
 
-    def _tell(self, owed: OwedAction, action: Notify) -> dict[str, Any]:
-        alert = Alert(
-            key=f"{owed.firing}/{owed.action}",
-            at=owed.fired_at,
-            automation=owed.automation,
-            title=fill_text(action.title or owed.automation, owed.facts, "?"),
-            message=fill_text(action.message, owed.facts, "?"),
-            level=action.level,
-            facts=owed.facts,
-        )
-        places = several(action.to)
+    def _tell(self, batch: list[OwedAction]) -> dict[str, Any]:
+        """Tell people; what is worth recording of it."""
+        actions = [action_of(each.do) for each in batch]
+        places = several(actions[0].to)  # type: ignore[union-attr] # they are alike
         unknown = [place for place in places if place not in self._alerts]
         if unknown:
             raise Hopeless(f"There is no place {', '.join(unknown)} for alerts; there are: {', '.join(self._alerts)}.")
+        alerts = [alert_of(each, action) for each, action in zip(batch, actions, strict=True)]  # type: ignore[arg-type]
+        alert = combined(alerts, batch[0].do.get("group") == DIGEST and batch[0].lane.startswith(LANE))
+        told: dict[str, Any] = {}
         for place in places:
-            self._alerts[place].send(alert)
-        return {}
+            told |= self._alerts[place].send(alert) or {}
+        return told | ({"with": len(batch)} if len(batch) > 1 else {})
+
+
+_UNHEARD = "Nothing was heard of this attempt: its process seems to have died."
 
 
 def stream_of_action(owed: OwedAction) -> str:
@@ -161,9 +225,48 @@ def stream_of_action(owed: OwedAction) -> str:
     return f"action/{owed.firing}/{owed.action}"
 
 
+def _attempts(owed: OwedAction, action: Any) -> int:
+    if isinstance(action, Call):
+        return action.attempts
+    return CHANNEL_ATTEMPTS if owed.lane.startswith(LANE) else _ALERT_ATTEMPTS
+
+
 def _seq(owed: OwedAction) -> int:
     """How many records an action's stream has: two for an attempt that failed, one for one that is under way."""
     return 2 * owed.attempt - owed.under_way
+
+
+def _matched(owed: OwedAction, action: Any) -> dict[str, Any]:
+    """The facts that silences look at."""
+    return {**owed.facts, "level": action.level, "automation": owed.automation, "channel": list(several(action.to))}
+
+
+def _told(owed: OwedAction, action: Notify) -> dict[str, Any]:
+    """What a list of alerts shows of one."""
+    alert = alert_of(owed, action)
+    tags = {"tags": list(owed.facts["tags"])} if owed.facts.get("tags") else {}
+    return {"to": list(several(action.to)), "level": alert.level, "title": alert.title[:200], **tags}
+
+
+def _outcome(
+    owed: OwedAction,
+    action: Any,
+    now: int,
+    error: str | None,
+    hopeless: bool,
+    rest: float | None,
+    facts: Mapping[str, Any],
+) -> Event:
+    """How an attempt ended."""
+    if error is None or hopeless or owed.attempt + 1 >= _attempts(owed, action):
+        own = _told(owed, action_of(owed.do)) if isinstance(action, Notify) else {}  # type: ignore[arg-type]
+        return _ended(owed, now, error, {**facts, **own})
+    return _tried(owed, now, owed.attempt + 1, now + int(_pause(owed, rest) * 1_000_000), error)
+
+
+def _pause(owed: OwedAction, rest: float | None) -> float:
+    """How long to wait before what has just failed is tried again."""
+    return max(float(min(4 ** (owed.attempt + 1), _LONGEST_PAUSE)), rest or 0.0)
 
 
 def _tried(owed: OwedAction, now: int, attempt: int, due_at: int, error: str | None = None) -> ActionTried:

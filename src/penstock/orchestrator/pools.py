@@ -10,6 +10,7 @@ from penstock.core.events import now_us
 from penstock.core.model import Pool, Queue
 from penstock.core.plans import PoolDeclared, PoolDeleted, QueueDeclared, QueueDeleted
 from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
 from penstock.orchestrator.plans import change_plan
 
 
@@ -20,7 +21,7 @@ class Keep:
 KEEP = Keep()
 
 
-def find_pool(journal: Journal, name: str) -> Pool:
+def find_pool(journal: Reading, name: str) -> Pool:
     """One pool: something was set for it, a deployment names it, or runs or workers are in it.
 
     Raises:
@@ -33,7 +34,7 @@ def find_pool(journal: Journal, name: str) -> Pool:
     return found
 
 
-def known_pools(journal: Journal) -> list[Pool]:
+def known_pools(journal: Reading) -> list[Pool]:
     """Every pool that anything names, by name."""
     found = {pool.name: pool for pool in journal.pools()}
     named = [deployment.pool for deployment in journal.deployments()] + [worker.pool for worker in journal.workers()]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.clock import iso
 from penstock.core.events import ErrorInfo, RunEnded, TaskEnded
+from penstock.core.extras import LateModule
+from penstock.core.levels import level_name as level_name
 from penstock.core.model import Artifact, FlowSummary, LogLine, Run, TaskRun
 from penstock.core.ports import Journal
 
-_LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
+if TYPE_CHECKING:
+    from penstock.core.workflows import StoredWorkflow
+    from penstock.orchestrator.workflows import Version
 
-
-def level_name(level: int) -> str:
-    """`INFO`, `WARNING`, or the number of a level without a name."""
-    return _LEVELS.get(level, str(level))
+_workflows: Any = LateModule("penstock.core.workflows")  # most commands have nothing to do with them
 
 
 def seconds(started: int | None, ended: int | None) -> float | None:
@@ -58,6 +59,7 @@ def run_record(run: Run, now: int) -> dict[str, Any]:
         "interval_end": iso(run.interval_end),
         "crashes": run.crashes,
         "waiting": _waiting(run),
+        "pause_requested": run.pause_requested,
     }
 
 
@@ -140,3 +142,35 @@ def errors_of(journal: Journal, run_id: str) -> list[tuple[str | None, ErrorInfo
         if isinstance(event, (TaskEnded, RunEnded)) and event.error is not None:
             found.append((event.step.key if isinstance(event, TaskEnded) else None, event.error))
     return found
+
+
+def workflow_record(stored: StoredWorkflow) -> dict[str, Any]:
+    """A workflow, with every field also where it is as it would be anyway."""
+    spec = _workflows.of_data(stored.spec)
+    tasks = [{name: getattr(task, name) for name in task.__struct_fields__} for task in spec.tasks]
+    return {
+        "name": spec.name,
+        "version": stored.version,
+        "description": spec.description,
+        "schedule": spec.schedule,
+        "timezone": spec.timezone,
+        "active": stored.active,
+        "tags": list(spec.tags),
+        "parameters": spec.parameters,
+        "engine": spec.engine,
+        "tasks": [{**task, "dependencies": list(task["dependencies"])} for task in tasks],
+        "created_at": iso(stored.created_at),
+        "updated_at": iso(stored.updated_at),
+        "next_due": iso(stored.next_due),
+    }
+
+
+def version_record(version: Version) -> dict[str, Any]:
+    """A version that a workflow has or had."""
+    return {
+        "version": version.version,
+        "at": iso(version.at),
+        "by": version.by,
+        "restores": version.restores,
+        "tasks": len(version.spec.get("tasks", ())),
+    }

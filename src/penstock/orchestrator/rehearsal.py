@@ -14,7 +14,10 @@ from penstock.core.events import now_us
 from penstock.core.templates import FactMissing, fill, lookup
 from penstock.core.triggers import State, deadline_of, fits, fits_filter, group_of, met, step, stored_names
 from penstock.orchestrator.facts import moment
-from penstock.orchestrator.known import fired, of_silence
+from penstock.orchestrator.known import Spread, fired, of_silence
+
+_LAST = 253_402_300_800_000_000
+"""The end of the year 9999."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +76,7 @@ def _meet(
     if after.firings:
         firing = after.firings[-1]
         told = facts if firing.events else of_silence(automation, before or {}, firing)
-        made = fired(automation, firing, told, (), at)
+        made = fired(automation, firing, told, (), at, Spread())
         why = "it fires" if firing.events else f"nothing was heard until {moment(firing.at)}, so it fired then"
         return Told(event=name, outcome="fires", why=why, actions=actions_told(automation, made.facts))
     return _remembered(automation, name, groups.get(key), at)
@@ -88,12 +91,18 @@ def _remembered(automation: Automation, name: str, state: State | None, at: int)
         return Told(event=name, outcome="ignored", why=f"it has fired, and rests until {moment(state['cool'])}")
     if trigger.missing_seconds is not None:
         return Told(event=name, outcome="counted", why="it waits for nothing any more")
+    if trigger.after:
+        waits = "followed" in (state or {})
+        told = f"it fires when {' or '.join(several(trigger.event))} follows"
+        return Told(event=name, outcome="waits" if waits else "ignored", why=told if waits else "it follows nothing")
     return Told(event=name, outcome="counted", why=f"{len((state or {}).get('times', ()))} of {trigger.count}")
 
 
 def _why_not(automation: Automation, stored: str, facts: Mapping[str, Any]) -> str:
     trigger = automation.trigger
     patterns = (*several(trigger.event), *several(trigger.after))
+    if trigger.schedule is not None:
+        return "it waits for its schedule"
     if not fits(patterns, stored, facts["event"]):
         return f"it waits for {' or '.join(patterns)}"
     for path, wanted in trigger.where.items():
@@ -128,7 +137,7 @@ def _at(given: Mapping[str, Any]) -> int:
     at = given.get("at")
     if at is None:
         return now_us()
-    if isinstance(at, int) and not isinstance(at, bool):
+    if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < _LAST:
         return at
     try:
         read = datetime.datetime.fromisoformat(str(at))

@@ -20,6 +20,7 @@ from penstock.core.plans import Happened, stream_of
 from penstock.core.ports import Journal, ResultStore
 from penstock.core.retention import PASSING, Keep
 from penstock.orchestrator.evaluator import CURSOR as AUTOMATIONS
+from penstock.orchestrator.keys import key_stream
 from penstock.orchestrator.promises import PROMISES
 from penstock.orchestrator.purging import MOST_ROWS, Batch, Purged
 
@@ -191,13 +192,14 @@ class Purge:
         """What else is about these runs only: promises that were broken, and idempotency keys."""
         found: list[str] = []
         for run in runs:
-            if run.deployment is None:
+            if run.deployment is not None:
+                found += [stream_of("promise", f"{run.id}/{promise}") for promise in PROMISES]
+            elif run.origin_id is None:  # it was called, and no key stands for it
                 continue
-            found += [stream_of("promise", f"{run.id}/{promise}") for promise in PROMISES]
             first = next(iter(self.journal.load(run.id)), None) if run.cause not in ("schedule", "backfill") else None
             key = getattr(first.event, "key", None) if first is not None else None
             if key is not None:
-                found.append(stream_of("key", f"{run.deployment}/{key}"))
+                found.append(key_stream(run.deployment, key))
         return found
 
     def _events(self, before: int) -> Iterator[None]:

@@ -10,34 +10,44 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from penstock.app import Penstock, Settings, current, keep_of
-from penstock.core.deployments import Deployment
+from penstock.core.deployments import SERVED, Deployment
 from penstock.core.errors import DeploymentError
 from penstock.core.events import now_us
 from penstock.core.ids import new_owner
 from penstock.core.model import Run
 from penstock.core.ports import Journal
 from penstock.core.workflows import WorkflowFilter
+from penstock.engine.connections.secret import secret_of
+from penstock.engine.egress import Egress
+from penstock.engine.project import project_file
+from penstock.engine.uploads import PARTS
 from penstock.orchestrator.alerts import alerts_in
 from penstock.orchestrator.automations import Automations
 from penstock.orchestrator.backfill import settle_all
+from penstock.orchestrator.calls import calls
+from penstock.orchestrator.channels import Channels, loader, project_alerts
 from penstock.orchestrator.chores import Chores
 from penstock.orchestrator.declaring import deployment_of
 from penstock.orchestrator.deployments import declare, trigger
 from penstock.orchestrator.emitting import chain_here
+from penstock.orchestrator.engines import Engines
 from penstock.orchestrator.losses import forget_silent, recover_lost
 from penstock.orchestrator.promises import check_promises
 from penstock.orchestrator.retention import Retention
+from penstock.orchestrator.routing import Routing
 from penstock.orchestrator.scheduler import Scheduler
+from penstock.orchestrator.shelves import shelf_of
+from penstock.orchestrator.tending import Tender
 from penstock.orchestrator.worker import PoolWorker, WorkerOptions
 
 DEFAULT_SLOTS = 8
-SERVED = "served"
-"""The pool of deployments that are served by the process that declares them."""
+_SWEEP_SECONDS = 15.0
 
 
 def chores_of(app: Penstock, automations: Automations | None = None) -> Chores:
@@ -50,9 +60,16 @@ def chores_of(app: Penstock, automations: Automations | None = None) -> Chores:
             (5.0, partial(settle_all, journal)),
             (5.0, Retention(journal, app.results, keep_of(app.settings)).turn),
             (60.0, partial(forget_silent, journal)),
+            (_SWEEP_SECONDS, partial(sweep_files, app)),
             *([(0.0, automations.settle)] if automations is not None else []),
         ]
     )
+
+
+def sweep_files(app: Penstock, now: int) -> None:
+    """Take away the content of files that nobody can use any more; a part of it each time, for schedules wait."""
+    number = now // int(_SWEEP_SECONDS * 1_000_000) % PARTS
+    app.files.sweep(app.journal, range(number, number + 1))
 
 
 def to_deployment(flow: Any, name: str | None, options: dict[str, Any]) -> Deployment:
@@ -187,16 +204,34 @@ def run_deployment(
     return run
 
 
+def automations_of(app: Penstock) -> Automations:
+    """What looks after the automations of a journal, with the channels for alerts that the project has.
+
+    Raises:
+        BadAlerts: they are set up wrongly.
+    """
+    file = project_file(Path.cwd())
+    settings = project_alerts(file)
+    shelf = shelf_of(app)
+    channels = Channels(settings, app.journal, loader(shelf), app.settings.public_url)
+    send = calls(Egress(app.settings.call_hosts.split(",")), secret_of(shelf.load))
+    return Automations(app.journal, alerts_in(app.home, channels), send, spread=Routing(settings))
+
+
 @contextlib.contextmanager
 def scheduling(app: Penstock) -> Iterator[Scheduler]:
     """A scheduler in a thread of its own, and automations in another one while it leads."""
     stop = threading.Event()
     scheduler = Scheduler(app.journal, new_owner(), chores_of(app))
-    automations = Automations(app.journal, alerts_in(app.home))
+    automations = automations_of(app)
+    tender = Tender(app.journal, Engines(app))
     threads = [
         threading.Thread(target=scheduler.run, args=(stop,), name="penstock-scheduler", daemon=True),
         threading.Thread(
             target=automations.attend, args=(stop, lambda: scheduler.leads), name="penstock-automations", daemon=True
+        ),
+        threading.Thread(
+            target=tender.attend, args=(stop, lambda: scheduler.leads), name="penstock-engines", daemon=True
         ),
     ]
     for thread in threads:
@@ -212,11 +247,12 @@ def scheduling(app: Penstock) -> Iterator[Scheduler]:
 
 def settle(app: Penstock) -> None:
     """Do once what a scheduler does, if no other process leads: make what is due, put back what was lost."""
-    chores = chores_of(app, Automations(app.journal, alerts_in(app.home)))
+    chores = chores_of(app, automations_of(app))
     scheduler = Scheduler(app.journal, new_owner(), chores)
     try:
         if scheduler.settle():
             chores(now_us())
+            Tender(app.journal, Engines(app)).turn(now_us())
     finally:
         app.journal.let_go("scheduler", scheduler.owner)
 

@@ -10,14 +10,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from penstock.core.decisions import Reschedule
 from penstock.core.deployments import of_data
+from penstock.core.engines import LOCAL
 from penstock.core.errors import JournalError, PenstockError, RunError
 from penstock.core.events import now_us
 from penstock.core.ids import new_owner, owner_is_dead, owner_pid
 from penstock.core.model import Claim, Run, Worker
 from penstock.core.ports import Journal
-from penstock.engine.recovery import append_command
+from penstock.engine.commands import append_command
+from penstock.engine.outside import engines_of, is_followed
+from penstock.orchestrator.engines import FOLLOW
 from penstock.orchestrator.losses import recover, refuse
 from penstock.orchestrator.processes import Exit, Processes
 from penstock.orchestrator.troubles import Trouble
@@ -101,7 +106,7 @@ class PoolWorker:
             self._note, fresh=options.fresh, environment=options.environment, runs=options.runs_per_process
         )
         self._exits: deque[Exit] = deque()
-        self._folders: dict[str, tuple[float, str | None]] = {}
+        self._places: dict[str, tuple[float, str | None, str]] = {}
         self._started_at = now_us()
         self._reported = self._extended = self._looked = 0.0
         self._cancelled: dict[str, float] = {}
@@ -181,8 +186,8 @@ class PoolWorker:
             limit=min(_AT_ONCE, self.options.slots - len(self.running)),
         )
         runs = self.journal.claim(claim)
-        for run in runs:
-            folder = self._folder(run)  # a journal that cannot be reached leaves this run, and those after it, unkept
+        for claimed in runs:
+            run, folder = self._placed(claimed)  # a journal out of reach leaves this run, and those after it, unkept
             if run.id in self.running:
                 self._early[run.id] = (time.monotonic(), run, folder)
                 continue
@@ -206,15 +211,20 @@ class PoolWorker:
     def _lease(self) -> int:
         return int(self.options.lease_seconds * 1_000_000)
 
-    def _folder(self, run: Run) -> str | None:
+    def _placed(self, run: Run) -> tuple[Run, str | None]:
+        """A run and the folder to execute it in; one that is executed elsewhere is followed here."""
         if run.deployment is None:
-            return None
-        known = self._folders.get(run.deployment)
+            return run, None
+        known = self._places.get(run.deployment)
         if known is None or time.monotonic() - known[0] > _REPORT_SECONDS:
             found = self.journal.deployments(run.deployment)
-            known = (time.monotonic(), of_data(found[0].spec).folder if found else None)
-            self._folders[run.deployment] = known
-        return known[1]
+            spec = of_data(found[0].spec) if found else None
+            engine = spec.engine if spec else [LOCAL, *engines_of(self.journal, run.deployment)][-1]
+            known = (time.monotonic(), spec.folder if spec else None, engine)
+            self._places[run.deployment] = known
+        if is_followed(run, known[2]):
+            run = replace(run, entrypoint=FOLLOW)
+        return run, known[1]
 
     def _ended(self, exit_: Exit) -> None:
         """The process of a run is gone: see that the run is not left behind."""
@@ -254,7 +264,8 @@ class PoolWorker:
                 self._processes.kill(run_id)
         if self.running and now - self._looked >= _LOOK_SECONDS:
             self._looked = now
-            for run_id in self.journal.cancel_requested(list(self.running)):
+            asked = self.journal.requested(list(self.running))
+            for run_id in (each for each, what in asked.items() if what == "cancel"):
                 since = self._cancelled.setdefault(run_id, now)
                 if now - since >= _KILL_AFTER_SECONDS:
                     self._processes.kill(run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,11 +10,12 @@ import msgspec
 from penstock.authoring.callables import Callables
 from penstock.core.calendar import ScheduleSpec
 from penstock.core.deployments import Deployment, Schedule
-from penstock.core.errors import SequenceConflict, WorkflowConflict, WorkflowNotFound
+from penstock.core.errors import BadWorkflow, SequenceConflict, WorkflowConflict, WorkflowNotFound
 from penstock.core.events import Append, Event, Record, now_us
 from penstock.core.model import Run
-from penstock.core.plans import DeploymentDeleted, WorkflowCreated, WorkflowDeleted, WorkflowUpdated, stream_of
+from penstock.core.plans import DeploymentDeleted, stream_of
 from penstock.core.ports import Journal
+from penstock.core.workflow_events import WorkflowCreated, WorkflowDeleted, WorkflowUpdated
 from penstock.core.workflows import (
     FACTS,
     StoredWorkflow,
@@ -26,6 +28,7 @@ from penstock.core.workflows import (
 )
 from penstock.engine.workflows import ENTRYPOINT, version_of
 from penstock.orchestrator import deployments
+from penstock.orchestrator.engines import Engines
 
 _ATTEMPTS = 10
 
@@ -52,19 +55,34 @@ class Workflows:
     Args:
         journal: where they are.
         callables: what they may call, and the folder that their runs are executed in.
+        engines: what may execute them besides Penstock itself.
     """
 
-    def __init__(self, journal: Journal, callables: Callables) -> None:
+    def __init__(self, journal: Journal, callables: Callables, engines: Engines | None = None) -> None:
         self.journal = journal
         self.callables = callables
+        self.engines = engines
 
-    def get(self, name: str) -> StoredWorkflow:
+    def mistakes_in(self, spec: WorkflowSpec) -> list[tuple[str, str]]:
+        """What is wrong with what a workflow calls and where it is to be executed, each mistake with its place."""
+        return self.callables.mistakes_in(spec) + (self.engines.mistakes_in(spec) if self.engines is not None else [])
+
+    def _check(self, spec: WorkflowSpec) -> None:
+        if mistakes := self.mistakes_in(spec):
+            raise BadWorkflow(spec.name, mistakes)
+
+    def get(self, name: str, any_tags: Sequence[str] | None = None) -> StoredWorkflow:
         """One workflow.
+
+        Args:
+            name: of it.
+            any_tags: it bears at least one of these; None for any or none.
 
         Raises:
             WorkflowNotFound: there is none of this name.
         """
-        found = self.journal.workflows(WorkflowFilter(name=name, limit=1))
+        among = tuple(any_tags) if any_tags is not None else None
+        found = self.journal.workflows(WorkflowFilter(name=name, any_tags=among, limit=1))
         if not found:
             raise WorkflowNotFound(
                 f"There is no workflow {name!r}.", hint="the list of workflows shows those there are"
@@ -87,10 +105,10 @@ class Workflows:
             BadWorkflow: something it calls is not allowed, or not there.
             WorkflowConflict: there is a workflow, or a deployment, of this name.
         """
-        self.callables.check(spec)
+        self._check(spec)
         stream = stream_of("workflow", spec.name)
         for _ in range(_ATTEMPTS):
-            seq = self.journal.last_seq(stream)
+            seqs = self._seqs(spec.name)
             known = self.journal.workflows(WorkflowFilter(name=spec.name, limit=1))
             if known and key is not None and self._made_with(stream, key) == as_data(spec):
                 return known[0]
@@ -98,9 +116,9 @@ class Workflows:
                 raise self._taken(spec.name, bool(known))
             data = as_data(spec)
             event = WorkflowCreated(
-                at=now_us(), name=spec.name, number=self._last_number(stream, seq) + 1, spec=data, by=by, key=key
+                at=now_us(), name=spec.name, number=self._last_number(stream, seqs[0]) + 1, spec=data, by=by, key=key
             )
-            if self._commit(spec, event.number, event, seq):
+            if self._commit(spec, event.number, event, seqs):
                 return self.get(spec.name)
         raise _busy(spec.name)
 
@@ -126,6 +144,7 @@ class Workflows:
         expected: int | None = None,
         restores: int | None = None,
         by: str | None = None,
+        keep_active: bool = False,
     ) -> StoredWorkflow:
         """Change a workflow. A change that changes nothing makes no version.
 
@@ -135,6 +154,7 @@ class Workflows:
             expected: the version that it has; another one is left alone.
             restores: the earlier version that this is.
             by: who does it.
+            keep_active: it stays active, or not active, as it is.
 
         Raises:
             BadWorkflow: something it calls is not allowed, or not there.
@@ -146,23 +166,22 @@ class Workflows:
                 f"The workflow {name!r} cannot become {spec.name!r}: its runs are known by its name.",
                 hint="clone it under the new name, and delete the old one",
             )
-        self.callables.check(spec)
-        stream = stream_of("workflow", name)
+        self._check(spec)
         for _ in range(_ATTEMPTS):
-            seq = self.journal.last_seq(stream)
+            seqs = self._seqs(name)
             stored = self.get(name)
             if expected is not None and stored.version != expected:
                 raise WorkflowConflict(
                     f"The workflow {name!r} was changed meanwhile: it has version {stored.version}, not {expected}.",
                     hint="get it again, and make your change to what it is now",
                 )
+            if keep_active:
+                spec = msgspec.structs.replace(spec, active=stored.active)
             if self.spec(stored) == spec:
                 return stored
-            data = as_data(spec)
-            event = WorkflowUpdated(
-                at=now_us(), name=name, number=stored.version + 1, spec=data, restores=restores, by=by
-            )
-            if self._commit(spec, event.number, event, seq):
+            number, data = stored.version + 1, as_data(spec)
+            event = WorkflowUpdated(at=now_us(), name=name, number=number, spec=data, restores=restores, by=by)
+            if self._commit(spec, event.number, event, seqs):
                 return self.get(name)
         raise _busy(name)
 
@@ -174,21 +193,29 @@ class Workflows:
             WorkflowConflict: it has another version than expected.
         """
         for _ in range(_ATTEMPTS):
-            seq = self.journal.last_seq(stream_of("workflow", name))
+            seq, last = self._seqs(name)
             stored = self.get(name)
             if expected is not None and stored.version != expected:
                 raise WorkflowConflict(f"The workflow {name!r} was changed meanwhile: it has version {stored.version}.")
             event = WorkflowDeleted(at=now_us(), name=name, number=stored.version, by=by)
             appends = [Append(stream_of("workflow", name), seq, [Record(event)])]
-            place = stream_of("deployment", name)
-            last = self.journal.last_seq(place)
             for deployed in self.journal.deployments(name):
                 names = tuple(each.name for each in deployed.schedules)
                 gone = DeploymentDeleted(at=event.at, name=name, schedules=names)
-                appends.append(Append(place, last, [Record(gone)]))
+                appends.append(Append(stream_of("deployment", name), last, [Record(gone)]))
             if self._try(appends):
                 return
         raise _busy(name)
+
+    def apply(self, spec: WorkflowSpec, by: str | None = None, *, key: str | None = None) -> StoredWorkflow:
+        """Make a workflow, or have the one of its name become as this says.
+
+        Raises:
+            BadWorkflow, WorkflowConflict: see `create` and `update`.
+        """
+        if self.journal.workflows(WorkflowFilter(name=spec.name, limit=1)):
+            return self.update(spec.name, spec, by=by)
+        return self.create(spec, by, key=key)
 
     def clone(self, name: str, new_name: str, by: str | None = None, *, key: str | None = None) -> StoredWorkflow:
         """A workflow with the tasks and all of another one, not active.
@@ -237,32 +264,56 @@ class Workflows:
             WorkflowNotFound: there is no such workflow or version.
             BadWorkflow: what it called then is not there any more.
         """
-        stored = self.get(name)
-        spec = msgspec.structs.replace(version_of(self.journal, name, version), active=stored.active)
-        return self.update(name, spec, expected=expected, restores=version, by=by)
+        self.get(name)
+        spec = version_of(self.journal, name, version)
+        return self.update(name, spec, expected=expected, restores=version, by=by, keep_active=True)
 
     def trigger(self, name: str, parameters: dict[str, Any], **options: Any) -> Run:
         """Ask for a run; see `orchestrator.deployments.trigger`.
 
         Raises:
             WorkflowNotFound: there is none of this name.
-            ParameterError: it has no such parameter.
+            ParameterError: it has no such parameter, or the key has made a run with others.
         """
         stored = self.get(name)
         spec = of_data(stored.spec)
         refuse_unknown(spec, parameters)
         if not self.journal.deployments(name):
             deployments.declare(self.journal, self._deployment(self.spec(stored), stored.version))
-        return deployments.trigger(self.journal, name, parameters, **options)
+        return deployments.trigger(self.journal, name, parameters, **options, same=True)
 
-    def _commit(self, spec: WorkflowSpec, version: int, event: Event, seq: int) -> bool:
+    def plan(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """What a run would do, all that it calls being there; nothing is executed.
+
+        Raises:
+            WorkflowNotFound: there is none of this name.
+            ParameterError: it has no such parameter.
+            BadWorkflow: something it calls is not there.
+        """
+        stored = self.get(name)
+        spec = of_data(stored.spec)
+        refuse_unknown(spec, parameters)
+        self._check(spec)
+        return {
+            "workflow": name,
+            "version": stored.version,
+            "parameters": {**spec.parameters, **parameters},
+            "tasks": [
+                {"name": task.name, "python_callable": task.python_callable, "after": list(task.needs())}
+                for task in spec.ordered()
+            ],
+        }
+
+    def _seqs(self, name: str) -> tuple[int, int]:
+        """How far a workflow and its deployment are; read before they are looked at, so that no change is missed."""
+        return self.journal.last_seq(stream_of("workflow", name)), self.journal.last_seq(stream_of("deployment", name))
+
+    def _commit(self, spec: WorkflowSpec, version: int, event: Event, seqs: tuple[int, int]) -> bool:
         """The workflow and its deployment, both or neither; False when somebody was faster."""
-        place = stream_of("deployment", spec.name)
-        last = self.journal.last_seq(place)
-        appends = [Append(stream_of("workflow", spec.name), seq, [Record(event)])]
+        appends = [Append(stream_of("workflow", spec.name), seqs[0], [Record(event)])]
         deployed = deployments.declaring(self.journal, self._deployment(spec, version), by_hand=False)
         if deployed is not None:
-            appends.append(Append(place, last, [Record(deployed)]))
+            appends.append(Append(stream_of("deployment", spec.name), seqs[1], [Record(deployed)]))
         return self._try(appends)
 
     def _try(self, appends: list[Append]) -> bool:
@@ -278,21 +329,19 @@ class Workflows:
         return getattr(last.event, "number", 0) if last is not None else 0
 
     def _deployment(self, spec: WorkflowSpec, version: int) -> Deployment:
-        schedules: tuple[Schedule, ...] = ()
-        if spec.schedule is not None:
-            when = ScheduleSpec.of(spec.schedule.strip(), timezone=spec.timezone)
-            schedules = (Schedule(name="schedule", spec=when),)
+        when = ScheduleSpec.of(spec.schedule.strip(), timezone=spec.timezone) if spec.schedule is not None else None
         return Deployment(
             name=spec.name,
             flow=spec.name,
             entrypoint=ENTRYPOINT,
-            schedules=schedules,
+            schedules=(Schedule(name="schedule", spec=when),) if when is not None else (),
             parameters={name: value for name, value in spec.parameters.items() if name not in FACTS},
             tags=spec.tags,
             description=spec.description,
             version=str(version),
             paused=not spec.active,
             folder=self.callables.folder,
+            engine=spec.engine,
         )
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.core.errors import ConfigurationError, DataError
-from penstock.core.words import counted
+from penstock.core.errors import ConfigurationError, DataError, Mistaken
 
 if TYPE_CHECKING:
     from penstock.quality.report import ValidationReport
 
 
-class BadRules(ConfigurationError, ValueError):
+class BadRules(Mistaken, ConfigurationError):
     """Rules that cannot be (lists every mistake)."""
 
     code = "bad-rules"
 
     def __init__(self, mistakes: list[tuple[str, str]], *, hint: str | None = None) -> None:
-        self.mistakes = mistakes
-        lines = "\n".join(f"  {where}: {what}".replace("\n", "\n    ") for where, what in mistakes)
-        super().__init__(f"{counted(len(mistakes), 'mistake')} in the rules:\n{lines}", hint=hint)
+        super().__init__("the rules", mistakes, hint=hint)
 
 
 class DataValidationError(DataError, ValueError):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def rows_in(batches: Sequence[Batch]) -> list[Row]:
     return [row for batch in batches for part in batch.parts for row in part.rows.to_pylist()]
 
 
-class SourceConformance:
+class SourceConformance(ABC):
     """The duties in the docstrings of `penstock.core.ports.data.Source`.
 
     A subclass provides `make_source`, which fills a new place with records and gives a source that reads it in several
@@ -54,11 +55,13 @@ class SourceConformance:
     count = 100
     grows = True
 
+    @abstractmethod
     def make_source(self, records: Sequence[Row]) -> Source:
-        raise NotImplementedError
+        """A source that reads these records from a new place, in several batches."""
 
+    @abstractmethod
     def add(self, records: Sequence[Row]) -> None:
-        raise NotImplementedError
+        """Put more records into the place of the last source."""
 
     def normal(self, row: Row) -> Row:
         return {column: row[column] for column in ("id", "name", "amount")}

@@ -65,8 +65,8 @@ class Fault(msgspec.Struct, frozen=True):
 
 _READS = frozenset(
     {
-        *("load", "read", "head", "last_seq", "cursor", "cancel_requested", "run", "find", "runs", "flows"),
-        "task_runs",
+        *("load", "read", "head", "last_seq", "cursor", "requested", "run", "find", "runs", "flows"),
+        *("task_runs", "runs_of", "run_keys", "run_counts", "news", "glance"),
         *("logs", "refs", "status", "vacuum", "close", "watch", "next_due", "lost_runs", "held_runs", "due_schedules"),
         *(
             "next_schedule",
@@ -81,7 +81,7 @@ _READS = frozenset(
         ),
         "automations",
         *("read_back", "settled", "remembered", "owed_actions"),
-        *("backfills", "connections", "bookmark", "datasets", "workflows", "count_workflows"),
+        *("backfills", "connections", "credentials", "audit", "bookmark", "datasets", "workflows", "count_workflows"),
         *("ended_before", "families", "needed_from", "purged_partitions", "refs_of", "unused", "identity"),
     }
 )

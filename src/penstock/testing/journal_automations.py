@@ -95,8 +95,20 @@ class FollowerDuties(Openings):
             fired_at=10,
             chain=(),
             due_at=10,
+            lane="tell",
         )
         assert other.owed_actions(99, True)[1].chain == (5, 20)
+
+    def test_what_is_owed_later_and_in_another_lane(self) -> None:
+        journal = self.opened()
+        owed = (Owed({"type": "notify"}, True, lane="alerts/x"), Owed({"type": "notify"}, True, 50, "alerts/y"))
+        fired = AutomationFired(at=10, name="tell", id="tell/1", position=1, actions=owed)
+        journal.append(_STREAM, 0, [Record(fired), _fired("tell/2")])
+        other = self.again(journal)
+        assert [each.lane for each in other.owed_actions(49, True)] == ["tell", "alerts/x"]
+        assert [each.lane for each in other.owed_actions(50, True, but_of=["tell"])] == ["alerts/x", "alerts/y"]
+        assert [each.due_at for each in other.owed_actions(99, True, lane="alerts/y")] == [50]
+        assert other.owed_actions(99, True, but_of=["alerts/y"], lane="alerts/y") == []
 
     def test_an_action_that_is_tried_and_ends(self) -> None:
         journal = self.opened()

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from penstock.core.audit import AUDIT
 from penstock.core.datasets import DATASETS
 from penstock.core.events import EVENTS, Event
 from penstock.core.plans import PLANS
 from penstock.core.sealed import CONNECTIONS
+from penstock.core.uploads import UPLOADS
 from penstock.core.verdicts import VERDICTS
 from penstock.core.webhooks import WEBHOOKS
 
@@ -57,5 +59,5 @@ def sample(kind: Any, numbers: Any = None) -> Any:
 @cache
 def every_event() -> tuple[Event, ...]:
     """One event of every kind there is."""
-    late = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS, *WEBHOOKS)
+    late = (*PLANS, *VERDICTS, *CONNECTIONS, *DATASETS, *WEBHOOKS, *UPLOADS, *AUDIT)
     return tuple(sample(kind) for kind in dict.fromkeys((*EVENTS.values(), *late)))

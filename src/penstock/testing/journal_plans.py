@@ -120,6 +120,18 @@ class PlanDuties(Openings):
         (found,) = journal.deployments()
         assert [(each.fired_until, each.next_due) for each in found.schedules] == [(80, None), (50, 90)]
 
+    def test_a_run_made_by_an_old_look_leaves_its_schedule_alone(self) -> None:
+        journal = self.opened()
+        plan(journal, "deployment", declared(due={"x": 10, "y": 10, "z": 10}))
+        plan(journal, "deployment", _paused("x", "x"))
+        plan(journal, "deployment", declared(due={"y": 30}))
+        for schedule in "xyz":
+            born = created(deployment="nightly", schedule=schedule, scheduled_at=20, next_due=70)
+            journal.append(new_run_id(), 0, [born])
+        plan(journal, "deployment", _moved("x", 20, 70), _moved("y", 20, 70))
+        (found,) = journal.deployments()
+        assert [(each.name, each.next_due) for each in found.schedules] == [("x", None), ("y", 30), ("z", 70)]
+
     def test_pausing_a_deployment(self) -> None:
         for together in (False, True):
             journal = self.opened()

@@ -12,6 +12,7 @@ from penstock.core.decisions import (
     Finish,
     Release,
     RequestCancel,
+    RequestPause,
     Resume,
     Retry,
     RunState,
@@ -23,7 +24,19 @@ from penstock.core.decisions import (
     evolve_task,
 )
 from penstock.core.errors import InvalidTransition
-from penstock.core.events import Record, RunCompleted, RunEnded, Saved, TaskEvent, UnknownEvent
+from penstock.core.events import (
+    ON_REQUEST,
+    Record,
+    RunAnswered,
+    RunCompleted,
+    RunEnded,
+    RunPaused,
+    RunRescheduled,
+    Saved,
+    TaskEvent,
+    UnknownEvent,
+    Waiting,
+)
 from penstock.core.ids import child_run_id, new_run_id
 from penstock.core.model import FlowSummary, RunFilter
 from penstock.core.ports import Journal
@@ -43,7 +56,7 @@ class ReadingDuties(Openings):
         empty: list[Any] = [journal.read(0), journal.runs(RunFilter()), journal.flows(), journal.find("a")]
         empty += [journal.task_runs(nobody), journal.logs(nobody)]
         assert empty == [[]] * 6
-        assert journal.refs() == journal.cancel_requested([nobody]) == journal.cancel_requested([]) == set()
+        assert journal.refs() == set(journal.requested([nobody])) == set(journal.requested([])) == set()
         assert journal.extend_leases([nobody], "me", 1) == journal.extend_leases([], "me", 1) == set()
         assert journal.cursor("nobody") == 0
 
@@ -185,17 +198,38 @@ class ReadingDuties(Openings):
         assert leases[theirs] not in (77, 78)
         assert leases[ended] is None
 
+    def test_requests_to_pause(self) -> None:
+        journal = self.opened()
+        run_id, both = begin_run(journal), begin_run(journal)
+        state = RunState(attempt=1)
+        for each in (run_id, both):
+            journal.append(each, 2, [Record(decide_run(state, RequestPause(1, "ann", "wrong day")))])
+        journal.append(both, 3, [Record(decide_run(state, RequestCancel(1)))])
+        assert journal.requested([run_id, both, new_run_id()]) == {run_id: "pause", both: "cancel"}
+        waiting = Waiting(key=ON_REQUEST, kind="pause", prompt="Paused by ann.")
+        journal.append(run_id, 3, [Record(RunPaused(at=2, waiting=waiting))])
+        run = journal.run(run_id)
+        assert run is not None
+        assert (run.state, run.waiting, run.owner, run.pause_requested) == ("Paused", waiting, None, True)
+        journal.append(run_id, 4, [Record(RunRescheduled(at=3, due_at=3))])
+        assert journal.requested([run_id]) == {run_id: "pause"}, "it stays, whoever takes the run"
+        journal.append(run_id, 5, [Record(RunAnswered(at=4, step=ON_REQUEST, by="bob"))])
+        run = journal.run(run_id)
+        assert run is not None
+        assert (run.state, run.due_at, run.pause_requested) == ("Scheduled", 3, False)
+        assert journal.requested([run_id]) == {}
+
     def test_requests_to_cancel(self) -> None:
         journal = self.opened()
         asked, quiet, back = (begin_run(journal) for _ in range(3))
         state = RunState(attempt=1)
         for run_id in (asked, back):
             journal.append(run_id, 2, [Record(decide_run(state, RequestCancel(1, "enough")))])
-        assert journal.cancel_requested([asked, quiet, back, new_run_id()]) == {asked, back}
+        assert journal.requested([asked, quiet, back, new_run_id()]) == dict.fromkeys((asked, back), "cancel")
         journal.append(back, 3, [Record(decide_run(state, Resume(2, "they", 9)))])
-        assert journal.cancel_requested([asked, quiet, back]) == {asked}
+        assert journal.requested([asked, quiet, back]) == {asked: "cancel"}
         many = [new_run_id() for _ in range(1200)]
-        assert journal.cancel_requested([*many, asked]) == {asked}
+        assert journal.requested([*many, asked]) == {asked: "cancel"}
         assert journal.extend_leases([*many, asked], "here|1|2|3", 5) == {asked}
 
     def test_find(self) -> None:

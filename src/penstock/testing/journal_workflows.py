@@ -11,11 +11,9 @@ from penstock.core.plans import (
     DeploymentDeclared,
     DeploymentPaused,
     ScheduleDue,
-    WorkflowCreated,
-    WorkflowDeleted,
-    WorkflowUpdated,
 )
 from penstock.core.ports import Journal
+from penstock.core.workflow_events import WorkflowCreated, WorkflowDeleted, WorkflowUpdated
 from penstock.core.workflows import StoredWorkflow, WorkflowFilter
 from penstock.testing.openings import Openings
 

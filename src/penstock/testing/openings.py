@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 
 from penstock.core.events import Stored
 from penstock.core.ports import Journal
@@ -10,16 +11,16 @@ from penstock.core.ports import Journal
 _PATIENCE_SECONDS = 30.0
 
 
-class Openings:
+class Openings(ABC):
     """What a subclass provides, and helpers over it."""
 
+    @abstractmethod
     def make_journal(self) -> Journal:
         """A new, empty journal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reopen(self, journal: Journal) -> Journal:
         """The same journal opened once more, as another process would; the first stays open."""
-        raise NotImplementedError
 
     def opened(self) -> Journal:
         """A new journal that is closed after the test."""

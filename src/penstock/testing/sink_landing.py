@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,17 +32,20 @@ def people(*ids: int, name: str = "Ada") -> list[Row]:
     return [{"id": number, "name": f"{name} {number}"} for number in ids]
 
 
-class SinkDuties:
+class SinkDuties(ABC):
     """What a subclass provides."""
 
+    @abstractmethod
     def make_sink(self, **options: Any) -> Sink:
-        raise NotImplementedError
+        """The sink, over what the test has written so far."""
 
+    @abstractmethod
     def rows(self, table: str = "rows") -> list[Row]:
-        raise NotImplementedError
+        """All that is in a table."""
 
+    @abstractmethod
     def rejected(self, table: str = "rows") -> list[Rejected]:
-        raise NotImplementedError
+        """All that is in quarantine."""
 
     def opened(self, pipe: str = "pipe", **options: Any) -> Landing:
         return self.make_sink(**options).open(pipe)

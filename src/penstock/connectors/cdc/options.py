@@ -11,6 +11,7 @@ from penstock.connectors.cdc.catalog import Wanted
 from penstock.connectors.cdc.stream import Limits
 from penstock.connectors.postgres.link import qualified
 from penstock.core.errors import ConfigurationError
+from penstock.core.words import mistakes_told
 
 WhenLost = Literal["refuse", "copy"]
 
@@ -50,9 +51,7 @@ class Options:
         """
         mistakes = list(self._mistakes())
         if mistakes:
-            lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
-            count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-            raise ConfigurationError(f"{count} in PostgresChanges:\n{lines}")
+            raise ConfigurationError(mistakes_told("PostgresChanges", mistakes))
 
     def _mistakes(self) -> Iterator[tuple[str, str]]:
         titles = []

@@ -12,6 +12,7 @@ from penstock.connectors.files.reading import Job, Piece, Types, cut, typed
 from penstock.core.extras import require
 from penstock.core.packed import Broken, Compression
 from penstock.core.ports.data import Rejected
+from penstock.core.words import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -274,7 +275,7 @@ class _Reading:
         return places
 
     def _ragged(self, fields: int, raw: bytes, at: int, number: int) -> Rejected:
-        why = f"{_count(fields)}, and there are {_columns(len(self._names))}"
+        why = f"{counted(fields, 'field')}, and there are {counted(len(self._names), 'column')}"
         return Rejected(why, self._job.where(number, at), cut(raw.rstrip(b"\r\n")))
 
     def _exactly(self, text: bytes, offset: int, line: int, rejected: list[Rejected]) -> _Part:
@@ -317,14 +318,6 @@ class _Reading:
             at, number, size = places[row]
             raw = part.text[at - part.offset : at - part.offset + size].rstrip(b"\r\n")
             yield Rejected(why, self._job.where(number, at), cut(raw))
-
-
-def _count(fields: int) -> str:
-    return "1 field" if fields == 1 else f"{fields} fields"
-
-
-def _columns(count: int) -> str:
-    return "1 column" if count == 1 else f"{count} columns"
 
 
 def unlike(names: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from penstock.connectors.files.parquet import Parquet
 from penstock.connectors.files.reading import Reader
 from penstock.core.errors import ConfigurationError
 from penstock.core.packed import Broken, Compression
+from penstock.core.words import mistakes_told
 
 if TYPE_CHECKING:
     pass
@@ -119,9 +120,7 @@ def refuse(what: str, mistakes: list[tuple[str, str]]) -> None:
         ConfigurationError: there are some.
     """
     if mistakes:
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        lines = "\n".join(f"  {name}: {why}" for name, why in mistakes)
-        raise ConfigurationError(f"{count} in {what}(...):\n{lines}")
+        raise ConfigurationError(mistakes_told(f"{what}(...)", mistakes))
 
 
 def sign(text: str) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -57,6 +58,9 @@ class Spot:
 class Log:
     """One file of a log, open, read up to a place.
 
+    What is known of its first bytes is what was there when it was opened, and what was read of it since: the file may
+    be cut and written anew between any two looks at it.
+
     Args:
         path: the file.
         offset, line: where to go on.
@@ -76,12 +80,23 @@ class Log:
         except OSError as error:
             raise unreadable(path, error) from error
         self.inode = os.fstat(self._file.fileno()).st_ino
-        self.packed = compression_of(os.pread(self._file.fileno(), 4, 0)) != "none"
-        self._text = Text(self._file) if self.packed else None
-        if self._text is not None:
-            self._text.to(offset)
+        self._head = os.pread(self._file.fileno(), _HEAD, 0)
+        self.packed = compression_of(self._head) != "none"
+        self._text: Text | None = None
         self._waiting = b""
         self.offset, self.line = offset, line
+        if self.packed:
+            try:
+                self._unpack()
+            except BaseException:
+                self._file.close()
+                raise
+
+    def _unpack(self) -> None:
+        self._head = _unpacked(self._file, _HEAD)
+        self._file.seek(0)
+        self._text = Text(self._file)
+        self._text.to(self.offset)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -119,34 +134,32 @@ class Log:
     def take(self, some: bytes, *, ends: bool = True) -> None:
         """These bytes have been read; what is after the last line end is a line, too, if it `ends` there."""
         self._waiting = self._waiting[len(some) :]
+        if len(self._head) < _HEAD:
+            self._head += some[len(self._head) - self.offset :][: _HEAD - len(self._head)]
         self.offset += len(some)
         self.line += some.count(b"\n") + (ends and not some.endswith(b"\n"))
 
     @property
     def spot(self) -> Spot:
         """The place, so that it can be found again."""
-        there = self.offset if self.packed else max(self.offset, os.fstat(self._file.fileno()).st_size)
-        known = min(there, _HEAD)
-        return Spot(self.inode, head_of(self.path if self.packed else self._file, known), known, self.offset, self.line)
+        return Spot(self.inode, _mark(self._head), len(self._head), self.offset, self.line)
 
-    def was_cut(self, spot: Spot) -> bool:
+    def holds(self, spot: Spot) -> bool:
+        """It is the file that the place is in."""
+        if len(self._head) < spot.known or _mark(self._head[: spot.known]) != spot.head:
+            return False
+        return self.packed or os.fstat(self._file.fileno()).st_size >= spot.offset
+
+    def was_cut(self) -> bool:
         """It has been written anew from its beginning."""
         if self.packed:
             return False
         size = os.fstat(self._file.fileno()).st_size
-        return size < self.offset or head_of(self._file, spot.known) != spot.head
+        return size < self.offset or os.pread(self._file.fileno(), len(self._head), 0) != self._head
 
 
-def head_of(file: str | BinaryIO, size: int) -> str:
-    """Stands for the first bytes of a file, decompressed; empty for none, or where there are not so many."""
-    if not size:
-        return ""
-    if isinstance(file, str):
-        with open(file, "rb") as opened:
-            raw = _unpacked(opened, size)
-    else:
-        raw = os.pread(file.fileno(), size, 0)
-    return hashlib.blake2b(raw, digest_size=16).hexdigest() if len(raw) == size else ""
+def _mark(head: bytes) -> str:
+    return hashlib.blake2b(head, digest_size=16).hexdigest() if head else ""
 
 
 def _unpacked(file: BinaryIO, size: int) -> bytes:
@@ -171,36 +184,45 @@ class Family:
         self.path = path
         self._folder, self._name = os.path.split(path)
         stem, suffix = os.path.splitext(self._name)
-        dated = r"[-._]\d[\dT:._-]*"
+        dated = r"[-._](?:(?P<{}>\d{{1,3}})|\d[\dT:._-]*)"
         packed = r"(?:\.(?:gz|zst))?"
         self._match = re.compile(
-            rf"{re.escape(self._name)}{dated}{packed}|{re.escape(stem)}{dated}{re.escape(suffix)}{packed}"
+            rf"{re.escape(self._name)}{dated.format('number')}{packed}"
+            rf"|{re.escape(stem)}{dated.format('after')}{re.escape(suffix)}{packed}"
         )
 
     def files(self) -> list[str]:
-        """What there is, the oldest first; the log itself is last."""
+        """What there is, the oldest first, by time and then by number; the log itself is last."""
         found = []
         for name in _names(self._folder or "."):
-            if name != self._name and self._match.fullmatch(name):
+            if name != self._name and (said := self._match.fullmatch(name)):
                 path = os.path.join(self._folder, name)
-                try:
-                    found.append((os.stat(path).st_mtime_ns, path))
-                except FileNotFoundError:
-                    continue
+                number = int(said["number"] or said["after"] or 0)
+                with suppress(FileNotFoundError):
+                    found.append((os.stat(path).st_mtime_ns, -number, path))
         own = [self.path] if os.path.exists(self.path) else []
-        return [path for _, path in sorted(found)] + own
+        return [path for *_, path in sorted(found)] + own
 
-    def holds(self, spot: Spot) -> str | None:
-        """The file that the place is in."""
-        paths = self.files()[::-1]
-        by_inode = [path for path in paths if _inode(path) == spot.inode]
-        for path in [*by_inode, *(path for path in paths if path not in by_inode and spot.known)]:
-            try:
-                if head_of(path, spot.known) == spot.head and _reaches(path, spot.offset):
-                    return path
-            except FileNotFoundError:
-                continue
-        return None
+    def find(self, spot: Spot) -> Log | None:
+        """The file that the place is in, open; None when it is gone."""
+        while True:
+            inodes = {path: _inode(path) for path in reversed(self.files())}
+            by_inode = [path for path, inode in inodes.items() if inode == spot.inode]
+            for path in [*by_inode, *(path for path in inodes if path not in by_inode and spot.known)]:
+                try:
+                    log = Log(path, spot.offset, spot.line)
+                except (FileNotFoundError, Broken):
+                    continue
+                if log.holds(spot):
+                    return log
+                log.close()
+            if inodes == {path: _inode(path) for path in reversed(self.files())}:  # not rotated while it was looked for
+                return None
+
+    def follows(self, fresh: Log, log: Log) -> bool:
+        """The one is still what was begun when the other was left."""
+        path = self.after(log)
+        return path is not None and _inode(path) == fresh.inode
 
     def after(self, log: Log) -> str | None:
         """The file that was begun when this one was left."""
@@ -233,16 +255,3 @@ def _modified(path: str) -> int:
         return os.stat(path).st_mtime_ns
     except FileNotFoundError:
         return -1
-
-
-def _reaches(path: str, offset: int) -> bool:
-    """It has so many bytes, decompressed."""
-    with open(path, "rb") as file:
-        if compression_of(file.read(4)) == "none":
-            return os.fstat(file.fileno()).st_size >= offset
-        file.seek(0)
-        try:
-            Text(file).to(offset)
-        except Broken:
-            return False
-        return True

@@ -118,16 +118,20 @@ class Tail(Source):
                     gap, reading.gap = reading.gap, None
                     yield Batch((), reading.position(types), rejected=(gap,))
                 log = reading.log
-                if log is not None and (some := self._lines(log)) and not reading.was_cut():
-                    yield self._batch(log, some, reading, types)
+                if log is not None and (some := self._lines(log)):
+                    if not reading.was_cut():
+                        yield self._batch(log, some, reading, types)
                     continue
                 patience = self._quiet if self._follow else 0.0
                 if log is not None and reading.moves_on(patience):
+                    if some := self._lines(log):  # it was written on just before it was left
+                        yield self._batch(log, some, reading, types)
+                        continue
                     if rest := log.rest():
                         yield self._batch(log, rest, reading, types)
                     reading.move_on()
                     continue
-                if log is None and reading.begin():
+                if reading.log is not log or (log is None and reading.begin()):
                     continue
                 if not self._follow:
                     break
@@ -230,9 +234,8 @@ class _Tailing:
         return True
 
     def _find(self, spot: Spot) -> None:
-        path = self._family.holds(spot)
-        if path is not None:
-            self.log = Log(path, spot.offset, spot.line)
+        self.log = self._family.find(spot)
+        if self.log is not None:
             return
         where = f"{self._family.path}@{spot.offset}"
         why = "what came after this byte was not read, and is gone with its file"
@@ -241,16 +244,16 @@ class _Tailing:
                 f"{where}: {why}.", hint="gaps='report' goes on with what is there; keep rotated files for longer"
             )
         self.gap = Rejected(why, where, "")
-        self.log = self._spot = None
+        self._spot = None
 
     def was_cut(self) -> bool:
         """The file was written anew; then it is another one that is read now."""
-        log, spot = self.log, self._spot
-        if log is None or spot is None or spot.inode != log.inode or not log.was_cut(spot):
+        log = self.log
+        if log is None or not log.was_cut():
             return False
         self.log = None
         log.close()
-        self._find(spot)
+        self._find(log.spot)
         return True
 
     def moves_on(self, patience: float) -> bool:
@@ -279,6 +282,9 @@ class _Tailing:
         try:
             fresh = Log(path)
         except FileNotFoundError:
+            return
+        if not self._family.follows(fresh, log):  # it was rotated while it was opened
+            fresh.close()
             return
         log.close()
         self.log, self._spot = fresh, None

@@ -17,6 +17,7 @@ from penstock.connectors.http.retries import Retries, Timeouts
 from penstock.connectors.http.shaping import Nested
 from penstock.core.errors import ConfigurationError
 from penstock.core.secrets import Secret
+from penstock.core.words import mistakes_told
 
 Format = Literal["json", "ndjson", "csv"]
 
@@ -163,6 +164,4 @@ class Rules:
 
 
 def _mistaken(found: list[tuple[str, str]]) -> ConfigurationError:
-    count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
-    lines = "\n".join(f"  {name}: {what}" for name, what in found)
-    return ConfigurationError(f"{count} in HttpApi(...):\n{lines}")
+    return ConfigurationError(mistakes_told("HttpApi(...)", found))

@@ -11,6 +11,7 @@ from penstock.connectors.kafka.driver import admin, ck
 from penstock.core.errors import ConfigurationError, PenstockError, SourceUnavailable
 from penstock.core.ports.data import Place
 from penstock.core.secrets import Secret, redacted
+from penstock.core.words import mistakes_told
 
 if TYPE_CHECKING:
     from penstock.engine.connections.kafka import KafkaConnection
@@ -299,5 +300,4 @@ def refuse(what: str, mistakes: Iterable[tuple[str, str]]) -> None:
     """
     found = list(mistakes)
     if found:
-        count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
-        raise ConfigurationError(f"{count} in {what}:\n" + "\n".join(f"  {where}: {why}" for where, why in found))
+        raise ConfigurationError(mistakes_told(what, found))

@@ -11,6 +11,7 @@ from penstock.connectors.sql.systems import Subject, System
 from penstock.connectors.sql.whole import Whole
 from penstock.core.errors import ConfigurationError
 from penstock.core.ports.data import Batch, Place, Position, Size, Source
+from penstock.core.words import mistakes_told
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
@@ -64,9 +65,7 @@ class SqlTable(Source):
         self._rows, self._size = batch_rows, batch_bytes
         mistakes = list(self._mistakes(subject))
         if mistakes:
-            lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
-            count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-            raise ConfigurationError(f"{count} in SqlTable:\n{lines}")
+            raise ConfigurationError(mistakes_told("SqlTable", mistakes))
         self._system = _system(url, subject)
 
     def _mistakes(self, subject: Subject) -> Iterator[tuple[str, str]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from penstock.control.access import CurrentUser
+from penstock.control.access import CurrentUser, Editor, Operator, Viewer, check_made
 from penstock.control.bodies import BODIES, Raw, parsed
 from penstock.control.models import (
     CloneIn,
@@ -18,9 +19,9 @@ from penstock.control.models import (
     VersionOut,
     WorkflowIn,
     WorkflowOut,
-    same_parameters,
 )
 from penstock.control.problems import Problem
+from penstock.control.uploads import refuse_hidden
 from penstock.control.wiring import (
     IdempotencyKey,
     IfMatch,
@@ -29,17 +30,25 @@ from penstock.control.wiring import (
     TheWorkflows,
     etag_of,
     expected_version,
-    matches,
     tell_place,
+    unchanged,
 )
-from penstock.core.clock import iso, now_us
-from penstock.core.workflow_texts import Format, of_text, to_text
-from penstock.core.workflows import StoredWorkflow, WorkflowFilter, WorkflowSpec, of_data, refuse_unknown
+from penstock.core.clock import now_us
+from penstock.core.workflow_texts import Format, data_of, of_text, to_text
+from penstock.core.workflows import StoredWorkflow, WorkflowFilter, WorkflowSpec, as_data, read
 from penstock.engine.workflows import version_of
-from penstock.orchestrator.records import run_record
+from penstock.orchestrator.records import run_record, version_record
 from penstock.orchestrator.workflows import Workflows
 
-router = APIRouter(prefix="/workflows", tags=["workflows"])
+
+async def _seen(request: Request, user: CurrentUser, workflows: TheWorkflows) -> None:
+    """Whatever is asked of one workflow, it is there for who asks."""
+    name = request.path_params.get("name")
+    if name is not None and user.tags is not None:
+        await run_in_threadpool(workflows.get, name, user.tags)
+
+
+router = APIRouter(prefix="/workflows", tags=["workflows"], dependencies=[Depends(_seen)])
 EXAMPLE = {
     "name": "nightly",
     "schedule": "0 2 * * *",
@@ -60,10 +69,19 @@ EXAMPLE = {
 _BODY = BODIES.of(WorkflowIn, EXAMPLE, yaml=True)
 
 
-def _spec(request: Request, raw: bytes, workflows: Workflows) -> WorkflowSpec:
-    """The workflow in a body, YAML where that is said to be its type; all that it calls is there."""
+_ANSWERED = ("version", "created_at", "updated_at", "next_due")
+"""What answers say of a workflow beside what it is: sent back with it, it is left out of account."""
+
+
+def _form(request: Request) -> Format:
+    """What a body is: YAML where that is said to be its type."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return of_text(raw, "yaml" if kind.endswith("yaml") else "json", workflows.callables.mistakes_in)
+    return "yaml" if kind.endswith("yaml") else "json"
+
+
+def _spec(request: Request, raw: bytes, workflows: Workflows) -> WorkflowSpec:
+    """The workflow in a body; all that it calls is there."""
+    return of_text(raw, _form(request), workflows.mistakes_in)
 
 
 def _answer(response: Response, stored: StoredWorkflow) -> WorkflowOut:
@@ -77,11 +95,14 @@ def create(
     response: Response,
     raw: Raw,
     workflows: TheWorkflows,
-    user: CurrentUser,
+    user: Editor,
     key: IdempotencyKey,
 ) -> WorkflowOut:
     """Make a workflow, of JSON or YAML."""
-    stored = workflows.create(_spec(request, raw, workflows), user.name, key=key)
+    spec = _spec(request, raw, workflows)
+    check_made(user, spec.tags)
+    refuse_hidden(workflows.journal, as_data(spec), user)
+    stored = workflows.create(spec, user.name, key=key)
     response.headers["Location"] = f"/api/v1/workflows/{stored.name}"
     return _answer(response, stored)
 
@@ -89,7 +110,7 @@ def create(
 @router.get("")
 def list_workflows(
     workflows: TheWorkflows,
-    user: CurrentUser,
+    user: Viewer,
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[str, Query(max_length=200, description="`next` of the page before")] = "",
@@ -98,7 +119,9 @@ def list_workflows(
     text: Annotated[str, Query(max_length=200, description="part of the name")] = "",
 ) -> Page[WorkflowOut]:
     """List workflows by name: with `skip` and `limit`, or on and on with `cursor`."""
-    where = WorkflowFilter(tag=tag, active=active, text=text, after=cursor, skip=skip, limit=limit + 1)
+    where = WorkflowFilter(
+        tag=tag, any_tags=user.tags, active=active, text=text, after=cursor, skip=skip, limit=limit + 1
+    )
     found = workflows.journal.workflows(where)
     return Page(
         items=[WorkflowOut.of(each) for each in found[:limit]],
@@ -110,7 +133,7 @@ def list_workflows(
 
 
 @router.post("/validate", openapi_extra=_BODY)
-def validate(request: Request, raw: Raw, workflows: TheWorkflows, user: CurrentUser) -> dict[str, bool]:
+def validate(request: Request, raw: Raw, workflows: TheWorkflows, user: Viewer) -> dict[str, bool]:
     """Say whether a workflow can be, and every mistake where it cannot. Nothing is kept."""
     _spec(request, raw, workflows)
     return {"valid": True}
@@ -122,26 +145,25 @@ def import_workflow(
     response: Response,
     raw: Raw,
     workflows: TheWorkflows,
-    user: CurrentUser,
+    user: Editor,
     key: IdempotencyKey,
     replace: Annotated[bool, Query(description="one of this name becomes as this says")] = False,
 ) -> WorkflowOut:
     """Make a workflow of what was exported, or (with `replace`) change the one of its name."""
     spec = _spec(request, raw, workflows)
+    check_made(user, spec.tags)
+    refuse_hidden(workflows.journal, as_data(spec), user)
     if replace and workflows.journal.workflows(WorkflowFilter(name=spec.name, limit=1)):
-        return _answer(response, workflows.update(spec.name, spec, by=user.name))
-    return _answer(response, workflows.create(spec, user.name, key=key))
+        workflows.get(spec.name, user.tags)
+    make = workflows.apply if replace else workflows.create
+    return _answer(response, make(spec, user.name, key=key))
 
 
 @router.get("/{name}", response_model=WorkflowOut, responses={304: {"description": "It is as it was."}})
-def get(
-    name: str, response: Response, workflows: TheWorkflows, user: CurrentUser, if_none_match: IfNoneMatch = None
-) -> Any:
+def get(name: str, response: Response, workflows: TheWorkflows, user: Viewer, if_none_match: IfNoneMatch = None) -> Any:
     """One workflow."""
     stored = workflows.get(name)
-    if if_none_match is not None and matches(if_none_match, etag_of(stored)):
-        return Response(status_code=304, headers={"ETag": etag_of(stored)})
-    return _answer(response, stored)
+    return unchanged(if_none_match, etag_of(stored)) or _answer(response, stored)
 
 
 @router.put("/{name}", openapi_extra=_BODY)
@@ -151,39 +173,39 @@ def update(
     response: Response,
     raw: Raw,
     workflows: TheWorkflows,
-    user: CurrentUser,
+    user: Editor,
     if_match: IfMatch = None,
 ) -> WorkflowOut:
-    """Change a workflow as a whole. That makes another version; runs that have begun go on as they were."""
-    spec = _spec(request, raw, workflows)
+    """Change a workflow as a whole. That makes another version; runs that have begun go on as they were.
+
+    What is left out is as it is in a new workflow; `active` alone stays as it was.
+    """
+    given = data_of(raw, _form(request))
+    if isinstance(given, dict):
+        given = {field: value for field, value in given.items() if field not in _ANSWERED}
+    spec = read(given, workflows.mistakes_in)
+    check_made(user, spec.tags)
+    refuse_hidden(workflows.journal, as_data(spec), user)
     expected = expected_version(workflows.get(name), if_match)
-    return _answer(response, workflows.update(name, spec, expected=expected, by=user.name))
+    keep = "active" not in given
+    return _answer(response, workflows.update(name, spec, expected=expected, by=user.name, keep_active=keep))
 
 
 @router.delete("/{name}", status_code=204)
-def delete(name: str, workflows: TheWorkflows, user: CurrentUser, if_match: IfMatch = None) -> None:
+def delete(name: str, workflows: TheWorkflows, user: Editor, if_match: IfMatch = None) -> None:
     """Remove a workflow; its runs stay."""
     expected = expected_version(workflows.get(name), if_match)
     workflows.delete(name, expected=expected, by=user.name)
 
 
 @router.get("/{name}/versions")
-def versions(name: str, workflows: TheWorkflows, user: CurrentUser) -> list[VersionOut]:
+def versions(name: str, workflows: TheWorkflows, user: Viewer) -> list[VersionOut]:
     """Every version that there was, the newest first; also of a workflow that was deleted."""
-    return [
-        VersionOut(
-            version=each.version,
-            at=iso(each.at) or "",
-            by=each.by,
-            restores=each.restores,
-            tasks=len(each.spec.get("tasks", ())),
-        )
-        for each in workflows.versions(name)
-    ]
+    return [VersionOut(**version_record(each)) for each in workflows.versions(name)]
 
 
 @router.get("/{name}/versions/{version}")
-def version(name: str, version: int, workflows: TheWorkflows, user: CurrentUser) -> dict[str, Any]:
+def version(name: str, version: int, workflows: TheWorkflows, user: Viewer) -> dict[str, Any]:
     """A version as it was."""
     found = next((each for each in workflows.versions(name) if each.version == version), None)
     if found is None:
@@ -197,18 +219,19 @@ def rollback(
     response: Response,
     raw: Raw,
     workflows: TheWorkflows,
-    user: CurrentUser,
+    user: Editor,
     if_match: IfMatch = None,
 ) -> WorkflowOut:
     """Make a workflow what it was in an earlier version; that makes a new one."""
     wanted = parsed(RollbackIn, raw)
+    check_made(user, version_of(workflows.journal, name, wanted.version).tags)
     expected = expected_version(workflows.get(name), if_match)
     return _answer(response, workflows.rollback(name, wanted.version, expected=expected, by=user.name))
 
 
 @router.post("/{name}/clone", status_code=201, openapi_extra=BODIES.of(CloneIn, {"name": "nightly_copy"}))
 def clone(
-    name: str, response: Response, raw: Raw, workflows: TheWorkflows, user: CurrentUser, key: IdempotencyKey
+    name: str, response: Response, raw: Raw, workflows: TheWorkflows, user: Editor, key: IdempotencyKey
 ) -> WorkflowOut:
     """Make a workflow with the tasks and all of another one, not active."""
     stored = workflows.clone(name, parsed(CloneIn, raw).name, user.name, key=key)
@@ -217,13 +240,13 @@ def clone(
 
 
 @router.post("/{name}/enable")
-def enable(name: str, response: Response, workflows: TheWorkflows, user: CurrentUser) -> WorkflowOut:
+def enable(name: str, response: Response, workflows: TheWorkflows, user: Operator) -> WorkflowOut:
     """Let its schedule make runs from now on; what was due meanwhile is not made up for."""
     return _answer(response, workflows.enable(name, True))
 
 
 @router.post("/{name}/disable")
-def disable(name: str, response: Response, workflows: TheWorkflows, user: CurrentUser) -> WorkflowOut:
+def disable(name: str, response: Response, workflows: TheWorkflows, user: Operator) -> WorkflowOut:
     """Let its schedule make no runs. It can be triggered still."""
     return _answer(response, workflows.enable(name, False))
 
@@ -234,13 +257,12 @@ def disable(name: str, response: Response, workflows: TheWorkflows, user: Curren
     openapi_extra=BODIES.of(TriggerIn, {"parameters": {"rows": 10}}, needed=False),
 )
 def trigger(
-    name: str, response: Response, raw: Raw, workflows: TheWorkflows, user: CurrentUser, key: IdempotencyKey
+    name: str, response: Response, raw: Raw, workflows: TheWorkflows, user: Operator, key: IdempotencyKey
 ) -> RunOut:
     """Ask for a run. A worker executes it; what was answered is not lost."""
     wanted = parsed(TriggerIn, raw)
+    refuse_hidden(workflows.journal, wanted.parameters, user)
     run = workflows.trigger(name, wanted.parameters, key=key, tags=wanted.tags, run_name=wanted.run_name)
-    if not same_parameters(run, wanted.parameters):
-        raise Problem(422, f"The key {key!r} made a run with other parameters.", hint="give each request its own key")
     tell_place(response, run)
     return RunOut.model_validate(run_record(run, now_us()))
 
@@ -248,22 +270,10 @@ def trigger(
 @router.post(
     "/{name}/dry-run", openapi_extra=BODIES.of(TriggerIn, {"parameters": {"rows": 10}}, needed=False)
 )  # fmt: skip
-def dry_run(name: str, raw: Raw, workflows: TheWorkflows, user: CurrentUser) -> Planned:
+def dry_run(name: str, raw: Raw, workflows: TheWorkflows, user: Viewer) -> Planned:
     """Say what a run would do, and see that all it calls is there. Nothing is executed."""
     wanted = parsed(TriggerIn, raw)
-    stored = workflows.get(name)
-    spec = of_data(stored.spec)
-    refuse_unknown(spec, wanted.parameters)
-    workflows.callables.check(spec)
-    return Planned(
-        workflow=name,
-        version=stored.version,
-        parameters={**spec.parameters, **wanted.parameters},
-        tasks=[
-            {"name": task.name, "python_callable": task.python_callable, "after": list(task.needs())}
-            for task in spec.ordered()
-        ],
-    )
+    return Planned(**workflows.plan(name, wanted.parameters))
 
 
 @router.get("/{name}/export", response_class=Response)
@@ -271,7 +281,7 @@ def export(
     name: str,
     workflows: TheWorkflows,
     penstock: ThePenstock,
-    user: CurrentUser,
+    user: Viewer,
     format: Format = "yaml",
     version: Annotated[int | None, Query(ge=1, le=2**31)] = None,
 ) -> Response:

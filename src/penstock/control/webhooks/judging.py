@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from penstock.control.webhooks.bodies import Body, bodies_of
-from penstock.control.webhooks.hooks import Hook, check_address, check_schema
+from penstock.control.webhooks.hooks import Hook, check_address
 from penstock.control.webhooks.requests import Refused, Rendered, Request
+from penstock.control.webhooks.schemas import check_schema
 from penstock.control.webhooks.signatures import Sender, verify
 from penstock.control.webhooks.templates import template_of
 from penstock.core.errors import BadEvent
@@ -40,6 +41,8 @@ def admit(hook: Hook, secrets: Sequence[str], request: Request) -> Sender:
     """
     if not hook.active:
         raise Refused("off", f"The webhook {hook.slug} is switched off.")
+    if request.method not in hook.methods:
+        raise Refused("method", f"Requests are sent with {' or '.join(hook.methods)}, and not with {request.method}.")
     if len(request.body) > hook.most_bytes:
         raise Refused("too-large", f"The body has {len(request.body):,} bytes; {hook.most_bytes:,} are allowed.")
     check_address(hook, request)
@@ -63,7 +66,7 @@ def understand(hook: Hook, request: Request, sender: Sender) -> Judged:
     facts = {**request.kept(hook.hidden).facts(), "hook": hook.slug, "delivery": delivery}
     made = []
     for body in bodies:
-        check_schema(hook, body.value)
+        check_schema(hook.schema, body.value)
         of_body = {"body": body.value, "kind": body.kind, "cloudevent": body.cloudevent}
         made.append(_happened(template.render({**facts, **of_body}), request.at))
     return Judged(delivery, tuple(made))

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.control.webhooks.deliveries import Deliveries, JournalDeliveries, Kept, find_delivery
+from penstock.control.webhooks.deliveries import Deliveries, JournalDeliveries, Keeping, Kept, find_delivery
 from penstock.control.webhooks.hooks import Hook
 from penstock.control.webhooks.judging import Judged, admit, understand
 from penstock.control.webhooks.registry import find_hook
-from penstock.control.webhooks.requests import NotRedelivered, Refused, Request, WebhookNotFound
+from penstock.control.webhooks.requests import Refused, Request
 from penstock.control.webhooks.signatures import Sender
-from penstock.core.connections import Connection
-from penstock.core.errors import DataError
+from penstock.core.errors import DataError, NotRedelivered, WebhookNotFound
 from penstock.core.events import now_us
 from penstock.core.ids import new_run_id
 from penstock.core.plans import Happened
 from penstock.core.ports import Journal
 from penstock.core.webhooks import ACCEPTED, DUPLICATE, FAILED, REFUSED, WebhookReceived
-from penstock.engine.connections.secret import SecretConnection
+from penstock.engine.connections.secret import secret_of as secret_of
 
 STATUS_CODES = {
-    "unknown": 404, "off": 404, "too-large": 413, "address": 403, "signature": 401, "timestamp": 401, "headers": 400,
-    "secrets": 503, "rate": 429, "content-type": 415, "body": 400, "schema": 422, "template": 422, "event": 422,
+    "unknown": 404, "off": 404, "method": 405, "too-large": 413, "address": 403, "signature": 401, "timestamp": 401,
+    "headers": 400, "secrets": 503, "rate": 429, "content-type": 415, "body": 400, "schema": 422,
+    "template": 422, "event": 422,
 }  # fmt: skip
 """What a server answers, by the reason of a refusal."""
 
@@ -105,6 +105,25 @@ class Receiver:
         return again(hook, kept, self._deliveries)
 
 
+class Decided(NamedTuple):
+    """What becomes of a request.
+
+    Attributes:
+        outcome: what is said of it once it is kept.
+        keeping: what is to be kept of it.
+    """
+
+    outcome: Outcome
+    keeping: Keeping | None = None
+
+    def settled(self, kept: bool) -> Outcome:
+        """What is said of it, after it was kept or there was one like it."""
+        if kept or self.outcome.status != ACCEPTED:
+            return self.outcome
+        told = "It was delivered before."
+        return Outcome(status=DUPLICATE, status_code=200, delivery=self.outcome.delivery, message=told)
+
+
 def receive(hook: Hook, request: Request, secrets: Sequence[str] | None, deliveries: Deliveries) -> Outcome:
     """Take a request to a webhook in; see `Receiver.receive`.
 
@@ -114,6 +133,18 @@ def receive(hook: Hook, request: Request, secrets: Sequence[str] | None, deliver
         secrets: those that are valid now; None where they cannot be had.
         deliveries: keeps it.
     """
+    return keep([decide(hook, request, secrets, deliveries)], deliveries)[0]
+
+
+def keep(decided: Sequence[Decided], deliveries: Deliveries) -> list[Outcome]:
+    """Keep what is to be kept of requests, all at once, and say what became of each."""
+    keeping = [each.keeping for each in decided if each.keeping is not None]
+    kept = iter(deliveries.keep(keeping) if keeping else ())
+    return [each.settled(each.keeping is None or next(kept)) for each in decided]
+
+
+def decide(hook: Hook, request: Request, secrets: Sequence[str] | None, deliveries: Deliveries) -> Decided:
+    """Look at a request to a webhook: whether it is accepted, and what it says. Nothing is kept yet."""
     sender: Sender | None = None
     try:
         if secrets is None:
@@ -125,8 +156,8 @@ def receive(hook: Hook, request: Request, secrets: Sequence[str] | None, deliver
     except Refused as error:
         return _refused(hook, request, sender, error, deliveries)
     if judged.answer is not None:
-        return Outcome(status=ACCEPTED, status_code=200, delivery=judged.delivery, answer=judged.answer)
-    return _accepted(hook, request, judged, deliveries, judged.delivery)
+        return Decided(Outcome(status=ACCEPTED, status_code=200, delivery=judged.delivery, answer=judged.answer))
+    return _accepted(hook, request, judged, judged.delivery)
 
 
 def again(hook: Hook, kept: Kept, deliveries: Deliveries) -> Outcome:
@@ -136,19 +167,16 @@ def again(hook: Hook, kept: Kept, deliveries: Deliveries) -> Outcome:
     try:
         judged = understand(hook, request, sender)
     except Refused as error:
-        return _refused(hook, request, sender, error, deliveries, kept.row.id)
+        return keep([_refused(hook, request, sender, error, deliveries, kept.row.id)], deliveries)[0]
     once = None if kept.row.status == ACCEPTED else judged.delivery or f"again {kept.row.id}"
-    return _accepted(hook, request, judged, deliveries, once, kept.row.id)
+    return keep([_accepted(hook, request, judged, once, kept.row.id)], deliveries)[0]
 
 
-def _accepted(
-    hook: Hook, request: Request, judged: Judged, deliveries: Deliveries, once: str | None, of: str | None = None
-) -> Outcome:
+def _accepted(hook: Hook, request: Request, judged: Judged, once: str | None, of: str | None = None) -> Decided:
     delivery = judged.delivery
     received = _received(hook, request, ACCEPTED, delivery, verified=True, again=of)
-    if not deliveries.keep(received, request.kept(hook.hidden), judged.events, once):
-        return Outcome(status=DUPLICATE, status_code=200, delivery=delivery, message="It was delivered before.")
-    return Outcome(status=ACCEPTED, status_code=202, id=received.id, delivery=delivery, events=judged.events)
+    outcome = Outcome(status=ACCEPTED, status_code=202, id=received.id, delivery=delivery, events=judged.events)
+    return Decided(outcome, Keeping(received, request.kept(hook.hidden), judged.events, once))
 
 
 def _refused(
@@ -158,19 +186,19 @@ def _refused(
     error: Refused,
     deliveries: Deliveries,
     of: str | None = None,
-) -> Outcome:
+) -> Decided:
     status = FAILED if error.failed else REFUSED
     told: dict[str, Any] = {"reason": error.reason, "message": error.message}
     delivery = sender.delivery if sender is not None else None
-    recorded = None
+    keeping = None
     known = error.failed and hook.signature.scheme != "none"  # who may send is no flood
     if error.reason != "off" and (known or deliveries.refusal_turn(hook, request.at)):
         verified = sender is not None and error.reason != "rate"
         received = _received(hook, request, status, delivery, verified=verified, again=of, **told)
-        deliveries.keep(received, request.kept(hook.hidden, body=verified), (), None)
-        recorded = received.id
+        keeping = Keeping(received, request.kept(hook.hidden, body=verified))
+    recorded = keeping.received.id if keeping is not None else None
     code = STATUS_CODES[error.reason]
-    return Outcome(status=status, status_code=code, id=recorded, delivery=delivery, **told)
+    return Decided(Outcome(status=status, status_code=code, id=recorded, delivery=delivery, **told), keeping)
 
 
 def _received(hook: Hook, request: Request, status: str, delivery: str | None, **more: Any) -> WebhookReceived:
@@ -184,21 +212,6 @@ def _received(hook: Hook, request: Request, status: str, delivery: str | None, *
         size=len(request.body),
         **more,
     )
-
-
-def secret_of(load: Callable[[str, type[Connection]], Connection]) -> Callable[[str], str]:
-    """What gives a webhook's secret: a saved connection of the type `secret`, or a variable of the environment.
-
-    Args:
-        load: gives a connection by name, as `Shelf.load` does.
-    """
-
-    def secret(name: str) -> str:
-        found = load(name, SecretConnection)
-        assert isinstance(found, SecretConnection)
-        return found.value.reveal()
-
-    return secret
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):

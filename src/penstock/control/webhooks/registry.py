@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from penstock.control.webhooks.hooks import Hook, hook_of, spec_of
-from penstock.control.webhooks.requests import BadWebhook, WebhookNotFound
-from penstock.core.errors import SequenceConflict
+from penstock.core.errors import BadWebhook, SequenceConflict, WebhookConflict, WebhookNotFound
 from penstock.core.events import Event, Record, now_us
 from penstock.core.plans import stream_of
 from penstock.core.ports import Journal
@@ -26,6 +27,31 @@ def declare(journal: Journal, hook: Hook, *, overwrite: bool = False) -> bool:
             return bool(before)
 
 
+def create(journal: Journal, hook: Hook, *, again: bool = False) -> None:
+    """Make a webhook.
+
+    Args:
+        journal: where.
+        hook: the webhook.
+        again: it may have been made already, if it is just like this.
+
+    Raises:
+        BadWebhook: it cannot be.
+        WebhookConflict: there is one of this name.
+    """
+    hook.checked()
+    while True:
+        seq, before = journal.last_seq(stream_of(KIND, hook.slug)), journal.webhooks(hook.slug)
+        if before and again and hook_of(hook.slug, before[0].spec) == hook:
+            return
+        if before:
+            raise WebhookConflict(
+                f"There is a webhook {hook.slug!r} already.", hint="give another name, or change that one"
+            )
+        if _appended(journal, hook.slug, seq, WebhookDeclared(at=now_us(), name=hook.slug, spec=spec_of(hook))):
+            return
+
+
 def find_hook(journal: Journal, slug: str) -> Hook:
     """A webhook by name.
 
@@ -43,15 +69,41 @@ def every_hook(journal: Journal) -> list[Hook]:
     return [hook_of(each.name, each.spec) for each in journal.webhooks()]
 
 
-def delete(journal: Journal, slug: str) -> None:
+def change(journal: Journal, slug: str, edit: Callable[[Hook], Hook]) -> Hook:
+    """Make another one of a webhook.
+
+    Args:
+        journal: where it is.
+        slug: its name.
+        edit: gives what it is to be; it raises where it is not to be changed.
+
+    Raises:
+        WebhookNotFound: there is none.
+        BadWebhook: it cannot be like that.
+    """
+    while True:
+        seq, before = journal.last_seq(stream_of(KIND, slug)), find_hook(journal, slug)
+        after = edit(before).checked()
+        if after == before:
+            return before
+        if _appended(journal, slug, seq, WebhookDeclared(at=now_us(), name=slug, spec=spec_of(after))):
+            return after
+
+
+def delete(journal: Journal, slug: str, meant: Callable[[Hook], None] = lambda before: None) -> None:
     """Remove a webhook; its deliveries stay until they are old.
+
+    Args:
+        journal: where it is.
+        slug: its name.
+        meant: is called with it, and raises where it is not to be removed.
 
     Raises:
         WebhookNotFound: there is none.
     """
     while True:
         seq = journal.last_seq(stream_of(KIND, slug))
-        find_hook(journal, slug)
+        meant(find_hook(journal, slug))
         if _appended(journal, slug, seq, WebhookDeleted(at=now_us(), name=slug)):
             return
 

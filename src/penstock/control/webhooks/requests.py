@@ -7,47 +7,11 @@ from typing import Any
 
 import msgspec
 
-from penstock.core.errors import AuthoringError, PenstockError, PlanNotFound, RunError
+from penstock.core.errors import PenstockError
 from penstock.core.events import now_us
-from penstock.core.words import counted
 
 _HIDDEN = ("authorization", "proxy-authorization", "cookie", "x-gitlab-token")
 _MASK = "***"
-
-
-class BadWebhook(AuthoringError, ValueError):
-    """A webhook cannot be.
-
-    Attributes:
-        mistakes: all of them, as (where, what is wrong).
-    """
-
-    code = "webhook"
-
-    def __init__(self, name: str, mistakes: Sequence[tuple[str, str]]) -> None:
-        self.mistakes = list(mistakes)
-        lines = "\n".join(f"  {where}: {what}" for where, what in mistakes)
-        super().__init__(f"{counted(len(mistakes), 'mistake')} in the webhook {name!r}:\n{lines}")
-
-
-class WebhookNotFound(PlanNotFound):
-    """There is no webhook of this name."""
-
-    code = "webhook-not-found"
-    hint = "`penstock webhook list` shows them"
-
-
-class DeliveryNotFound(PlanNotFound):
-    """There is no such delivery."""
-
-    code = "delivery-not-found"
-    hint = "`penstock webhook deliveries` shows them"
-
-
-class NotRedelivered(RunError):
-    """This delivery cannot be delivered again."""
-
-    code = "not-redelivered"
 
 
 class Refused(PenstockError):

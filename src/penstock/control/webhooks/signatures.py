@@ -15,7 +15,6 @@ Every comparison takes the same time wherever two texts differ, and every secret
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -25,6 +24,7 @@ from typing import NamedTuple
 import msgspec
 
 from penstock.control.webhooks.requests import Refused, Request
+from penstock.engine.posting import standard_key, standard_signature
 
 ALGORITHMS = ("sha256", "sha384", "sha512", "sha1")
 _MOST_SIGNATURES = 20
@@ -132,9 +132,11 @@ def _standard(signature: Signature, secrets: Sequence[str], request: Request) ->
     delivery = _needed(request, "webhook-id")
     time = _fresh(_needed(request, "webhook-timestamp"), signature, request)
     given = _needed(request, "webhook-signature").split(" ")
-    signed = _bytes(delivery) + b"." + time + b"." + request.body
-    keys = [standard_key(each) for each in secrets]
-    _match(given, [f"v1,{base64.b64encode(_mac('sha256', key, signed)).decode()}" for key in keys])
+    try:
+        keys = [standard_key(each) for each in secrets]
+    except ValueError as error:
+        raise Refused("secrets", f"Of a secret of this webhook: {error}.") from None
+    _match(given, [standard_signature(key, _bytes(delivery), time, request.body) for key in keys])
     return Sender(delivery)
 
 
@@ -181,21 +183,6 @@ _ENCODINGS: dict[str, Callable[[bytes], str]] = {
     "hex": bytes.hex,
     "base64": lambda mac: base64.b64encode(mac).decode(),
 }
-
-
-def standard_key(secret: str) -> bytes:
-    """The bytes of a secret of Standard Webhooks: `whsec_` and base64.
-
-    Raises:
-        Refused: it is no such secret. The message does not hold it.
-    """
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not key:
-        raise Refused("secrets", "A secret of this webhook is not `whsec_` with base64 behind it.")
-    return key
 
 
 def _keys(secrets: Sequence[str]) -> list[bytes]:

@@ -160,7 +160,7 @@ def parse(expression: str, day_or: bool = True) -> CronRule:
             mistakes += [f"{field.name} field {part!r}: {each}{pointer}" for each in told]
     if mistakes:
         raise Mistakes(mistakes)
-    return _rule(text, [part for part, _ in parts], read, day_or)
+    return _rule([part for part, _ in parts], read, day_or)
 
 
 class _Named(NamedTuple):
@@ -171,7 +171,7 @@ class _Named(NamedTuple):
     week_days: WeekDays = WeekDays()
 
 
-def _rule(text: str, parts: list[str], read: list[_Named], day_or: bool) -> CronRule:
+def _rule(parts: list[str], read: list[_Named], day_or: bool) -> CronRule:
     *seconds, minute, hour, dom, month, dow = read
     starred = [part[0] in "*?" for part in parts]
     days = Days(

@@ -1,10 +1,13 @@
 """What the rooms ask of each other."""
 
-from penstock.core.ports.journal import Joined, Journal, Watch
+from penstock.core.ports.engines import OutsideEngine
+from penstock.core.ports.journal import Journal
+from penstock.core.ports.journal_records import Joined, Watch
 from penstock.core.ports.running import (
     Alerts,
     Engine,
     Observer,
+    RemoteTaskRunner,
     ResultStore,
     Services,
     TaskRunner,
@@ -24,6 +27,8 @@ __all__ = [
     "Joined",
     "Journal",
     "Observer",
+    "OutsideEngine",
+    "RemoteTaskRunner",
     "ResultStore",
     "Services",
     "TaskRunner",

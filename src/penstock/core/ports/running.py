@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -74,9 +75,37 @@ class TaskRunner(ABC):
         """Run the job before those that are waiting to be run."""
         self.submit(job)
 
-    elsewhere = False
-    """Functions are executed by `invoke`, not in the worker thread itself."""
+    @abstractmethod
+    def stop(self, kill: bool = False) -> None:
+        """Let go of all workers; with `kill`, at once."""
 
+
+class RemoteTaskRunner(TaskRunner):
+    """A runner that executes functions in other processes, or on other machines, and not in its own threads.
+
+    Attributes:
+        keeps: what tasks give stays there (see `penstock.core.states.Elsewhere`), and is given to other tasks as it is.
+    """
+
+    keeps = False
+
+    def begin(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seconds: float | None,
+        late: Any,
+    ) -> Any:
+        """Have a submitted task's function executed without holding a thread meanwhile; see `invoke`.
+
+        Returns:
+            None where only `invoke` can do it. Otherwise something with `when_ready(callback)`, `wait()`, and then
+            `outcome()`, which gives or raises what the function did.
+        """
+        return None
+
+    @abstractmethod
     def invoke(
         self,
         fn: Callable[..., Any],
@@ -94,11 +123,6 @@ class TaskRunner(ABC):
             seconds: end it for certain after so long, and raise `late`.
             late: the exception.
         """
-        raise NotImplementedError(f"{type(self).__name__} runs functions where it is")
-
-    @abstractmethod
-    def stop(self, kill: bool = False) -> None:
-        """Let go of all workers; with `kill`, at once."""
 
 
 class Engine(Protocol):
@@ -129,8 +153,16 @@ class Engine(Protocol):
 class Alerts(Protocol):
     """A place where people are told what automations have to tell."""
 
-    def send(self, alert: Alert) -> None:
-        """Pass it on, or raise. What may have been lost comes again, with the same key."""
+    def send(self, alert: Alert) -> Mapping[str, Any] | None:
+        """Pass it on, or raise. What may have been lost comes again, with the same key.
+
+        Returns:
+            What is worth recording of it.
+
+        Raises:
+            Hopeless: trying again would not help.
+            Unanswered: it may be another time.
+        """
 
 
 class Services(Protocol):
@@ -151,9 +183,22 @@ Observer: TypeAlias = "Callable[[str, Event], None]"
 _provider: list[Callable[[], Engine]] = []
 
 
-def provide_engine(provider: Callable[[], Engine]) -> None:
-    """Say where flows and tasks find their engine (called once, by the composition root)."""
+def provide_engine(provider: Callable[[], Engine]) -> Callable[[], Engine] | None:
+    """Say where flows and tasks find their engine (called by the composition root); gives what was said before."""
+    before = _provider[0] if _provider else None
     _provider[:] = [provider]
+    return before
+
+
+@contextmanager
+def engine_in_use(engine: Engine) -> Iterator[None]:
+    """Have flows and tasks of the whole process find this engine inside the `with` block."""
+    before = list(_provider)
+    _provider[:] = [lambda: engine]
+    try:
+        yield
+    finally:
+        _provider[:] = before
 
 
 _services: list[Callable[[], Services]] = []

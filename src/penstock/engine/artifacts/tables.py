@@ -49,3 +49,16 @@ def rows_of(table: Any, most_bytes: int) -> Any:
         f"{kind} is no table.",
         hint="give a list of dicts, a list of lists, a dict of lists, or a frame of Polars, pandas or Arrow",
     )
+
+
+def titles_and_rows(content: Any) -> tuple[list[str], list[list[Any]]]:
+    """Titles and rows of a table in any of its shapes."""
+    if isinstance(content, dict):
+        longest = max((len(column) for column in content.values()), default=0)
+        columns = [[*column, *[None] * (longest - len(column))] for column in content.values()]
+        return list(content), [list(row) for row in zip(*columns, strict=True)]
+    if content and isinstance(content[0], dict):
+        titles = list(dict.fromkeys(name for row in content for name in row))
+        return titles, [[row.get(title) for title in titles] for row in content]
+    widest = max((len(row) for row in content), default=0)
+    return [""] * widest, [[*row, *[None] * (widest - len(row))] for row in content]

@@ -6,10 +6,11 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.core.errors import ConfigurationError
+from penstock.core.files import atomic_write
 from penstock.core.secrets import Secret
 from penstock.engine.connections.sealing import Key, new_key
 
@@ -107,20 +108,9 @@ class Keys:
     def _write(self, keys: list[Key]) -> None:
         """Put these keys into the file, in one step that survives a power loss."""
         self._make_folder()
-        aside = self.file.with_name(f"{self.file.name}.{os.getpid()}")
         try:
-            with suppress(FileNotFoundError):
-                aside.unlink()
-            with open(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+            with atomic_write(self.file, encoding="ascii", private=True) as file:
                 file.write(_HEAD + "".join(f"{key.text.reveal()} {key.journal}".rstrip() + "\n" for key in keys))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, self.file)
-            folder = os.open(self.file.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
         except OSError as error:
             raise self._unwritable(error) from None
 

@@ -96,7 +96,7 @@ class Shelf:
         finally:
             fields.clear()
         hint = f"save it anew: penstock connection create {row.type} {name} --overwrite"
-        raise BadFields(f"the saved connection {name!r} ({row.type})", mistakes, hint)
+        raise BadFields(f"the saved connection {name!r} ({row.type})", mistakes, hint=hint)
 
     def row(self, name: str) -> SealedConnection:
         """A saved connection as the journal has it.

@@ -26,6 +26,12 @@ BUILT_IN = {
     "snowflake": f"{_HERE}.databases:SnowflakeConnection",
     "bigquery": f"{_HERE}.databases:BigQueryConnection",
     "secret": f"{_HERE}.secret:SecretConnection",
+    "slack": f"{_HERE}.chats:SlackConnection",
+    "smtp": f"{_HERE}.smtp:SmtpConnection",
+    "teams": f"{_HERE}.chats:TeamsConnection",
+    "discord": f"{_HERE}.chats:DiscordConnection",
+    "webhook": f"{_HERE}.chats:WebhookConnection",
+    "alertmanager": f"{_HERE}.chats:AlertmanagerConnection",
 }
 """Found without a look through the installed packages, which takes longer than most commands."""
 

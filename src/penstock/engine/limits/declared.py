@@ -11,6 +11,7 @@ from penstock.core.events import Event, Record
 from penstock.core.model import Limit
 from penstock.core.plans import LimitDeclared, LimitDeleted, stream_of
 from penstock.core.ports import Journal
+from penstock.core.ports.reading import Reading
 from penstock.engine.limits.wishes import check_name, check_rate
 
 _MOST_SLOTS = 1_000_000
@@ -82,7 +83,7 @@ def _appended(journal: Journal, name: str, seq: int, event: Event) -> bool:
     return True
 
 
-def find_limit(journal: Journal, name: str) -> Limit:
+def find_limit(journal: Reading, name: str) -> Limit:
     """A declared limit, with how many hold its slots and wait.
 
     Raises:

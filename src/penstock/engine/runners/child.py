@@ -19,90 +19,11 @@ from functools import partial
 from typing import Any
 
 from penstock.core.context import Scope, current_scope
-from penstock.core.errors import MissingContextError
 from penstock.core.ports import provide_engine
-from penstock.core.states import State
 from penstock.engine.failures import text_of, type_name
-from penstock.engine.live import FlowRun
 from penstock.engine.runners.pipes import dumps, receive, send
+from penstock.engine.runners.there import EngineThere, LiveThere
 from penstock.engine.runners.trees import kill_tree
-
-
-class _Recorder:
-    """Stands where the recorder is: log lines go to the parent."""
-
-    def __init__(self, out: int, run_id: str) -> None:
-        self._out = out
-        self.run_id = run_id
-
-    def log(self, line: Any) -> None:
-        send(self._out, ("log", [(line.at, line.level, line.logger, line.message)]))
-
-
-class _Live:
-    """Stands where the live run is."""
-
-    def __init__(self, server: _Server, out: int, where: dict[str, Any]) -> None:
-        self.id = where["run_id"]
-        self.where = where
-        self.alone = where["alone"]
-        self.info = FlowRun(**where["run"])
-        self.recorder = _Recorder(out, self.id)
-        self._server = server
-
-    def hold(self, request: Any) -> Any:
-        """Slots or turns: the parent gets and holds them, for its run."""
-        from penstock.engine.runners.favours import Borrowed
-
-        return Borrowed(self.ask, self.ask("hold", request))
-
-    def ask(self, kind: str, what: Any) -> Any:
-        """Ask the parent for something that it does for its run."""
-        return self._server.ask("favour", dumps((kind, what), "What a task in a process asks for"))
-
-
-class _ChildEngine:
-    """Nested tasks: recorded by the parent, executed here."""
-
-    def __init__(self, server: _Server) -> None:
-        self._server = server
-
-    def call_task(
-        self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
-    ) -> Any:
-        state = self._server.ask("task", dumps((task, args, kwargs, wait_for), "A nested task"))
-        if task.isasync:
-            return _answer(state, return_state)
-        return state if return_state else state.result()
-
-    def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
-        raise MissingContextError(
-            f"{task.name}.submit() was called inside a task that runs in a process.",
-            hint="call it directly, or submit it from the flow",
-        )
-
-    def call_flow(
-        self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool
-    ) -> Any:
-        raise MissingContextError(
-            f"The flow {flow.name!r} was called inside a task that runs in a process.",
-            hint="call it from the flow",
-        )
-
-    def call_wait(self, ask: Any, awaited: bool | None = None) -> Any:
-        scope = current_scope.get()
-        if scope is None:
-            raise MissingContextError(f"{ask.name}() was called outside a task.", hint="call it inside the task")
-        value = scope.live.ask("wait", ask)
-        return _awaited(value) if (asyncio._get_running_loop() if awaited is None else awaited) else value
-
-
-async def _awaited(value: Any) -> Any:
-    return value
-
-
-async def _answer(state: State, return_state: bool) -> Any:
-    return state if return_state else state.result()
 
 
 class _Server:
@@ -131,12 +52,15 @@ class _Server:
             else:
                 return pickle.loads(data)
 
+    def _log(self, line: tuple[int, int, str, str]) -> None:
+        send(self._out, ("log", [line]))
+
     def execute(self, payload: bytes) -> None:
         """Call the function, and send what it returns or raises."""
         try:
             fn, args, kwargs = pickle.loads(payload)
             where = self.ask("where")
-            scope = Scope(_Live(self, self._out, where), where["key"], where)
+            scope = Scope(LiveThere(self.ask, self._log, where), where["key"], where)
             token = current_scope.set(scope)
             try:
                 value = fn(*args, **kwargs)
@@ -183,7 +107,8 @@ def main() -> None:
         os.set_inheritable(handle, False)
         os.register_at_fork(after_in_child=partial(_close, handle))
     server = _Server(*handles)
-    provide_engine(lambda: _ChildEngine(server))
+    engine = EngineThere(server.ask)
+    provide_engine(lambda: engine)
     server.serve()
 
 

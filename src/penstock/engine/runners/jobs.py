@@ -12,6 +12,7 @@ from penstock.authoring.futures import PenstockFuture
 from penstock.core.context import current_transaction
 from penstock.core.extras import LateModule
 from penstock.core.interruptions import Interruption
+from penstock.core.ports import RemoteTaskRunner
 from penstock.core.states import State, StateType
 from penstock.engine.arguments import futures_in
 from penstock.engine.outcome import Parked, Path, adrive, drive
@@ -19,6 +20,7 @@ from penstock.engine.runners.threads import loop_runner
 from penstock.engine.tasks import StepCall, aborted_message, recorded_state, run_task
 
 _around: Any = LateModule("penstock.engine.transactions.around")
+_halts: Any = LateModule("penstock.engine.waiting.halts")
 
 
 class Job:
@@ -27,13 +29,14 @@ class Job:
     Where it has to wait for the limit of a tag, it needs no thread meanwhile: it is handed to the runner again.
     """
 
-    __slots__ = ("_context", "_path", "_waiting", "call", "future")
+    __slots__ = ("_begun", "_context", "_path", "_waiting", "call", "future")
 
     def __init__(self, call: StepCall, future: PenstockFuture[Any]) -> None:
         self.call = call
         self.future = future
         self._context = copy_context()
         self._waiting = 0
+        self._begun = False
         self._path: Path[State] | None = None
         call.future = future
 
@@ -69,13 +72,18 @@ class Job:
 
     def _go_on(self) -> None:
         live = self.call.live
-        if self.future.done() or live.interrupted.is_set():
+        if self._begun and self.call.runner is not None:
+            self.call.runner.submit_first(self)
+        elif self.future.done() or live.interrupted.is_set():
             self.abandon()
         else:
             live.ensure_runner().submit_first(self)
 
     def abandon(self) -> None:
         """It will not be executed (any further): the runner was stopped."""
+        if self._begun and self.call.runner is not None:  # it has to record how it ends
+            self.call.runner.submit_first(self)
+            return
         if self._path is not None:
             self._context.run(self._path.close)
         self.call.live.pending.discard(self.future)
@@ -85,12 +93,13 @@ class Job:
         """To the end; or until it has to wait for a limit: then for what is returned."""
         call = self.call
         try:
-            if call.task.isasync and call.invoke is None:
+            if call.task.isasync and call.runner is None:
                 state = loop_runner().run(adrive(run_task(call)))
             else:
                 self._path = self._path or run_task(call)
                 state = drive(self._path, may_park=True)
         except Parked as parked:
+            self._begun = parked.begun
             return parked.waiter
         except Interruption as error:
             state = State(StateType.CANCELLED, None, error.reason, error)
@@ -122,11 +131,14 @@ def submit(call: StepCall) -> PenstockFuture[Any]:
     if isinstance(known, State) and transaction is None and not call.task.on_commit_hooks:
         future.settle(known)
         return future
+    call.halts = live.root.recorder.state.pausing is not None
+    if call.halts:
+        _halts.hold_back(live, call.scope)
     if transaction is not None:
         _around.submitted(future)
     live.pending.add(future)
     runner = live.ensure_runner()
-    if runner.elsewhere:
-        call.invoke = runner.invoke
+    if isinstance(runner, RemoteTaskRunner):
+        call.runner = runner
     Job(call, future).enqueue()
     return future

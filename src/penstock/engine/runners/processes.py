@@ -20,22 +20,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from penstock.core.context import current_scope
 from penstock.core.errors import CrashedRun
 from penstock.core.interruptions import Interruption, RunCancelled
-from penstock.core.ports import current_engine
+from penstock.core.ports import RemoteTaskRunner, current_engine
 from penstock.engine.runners.favours import Favours
 from penstock.engine.runners.pipes import dumps, receive, send
+from penstock.engine.runners.there import where
 from penstock.engine.runners.threads import ThreadPoolTaskRunner
 from penstock.engine.runners.trees import kill_tree
 
 _here = threading.local()
 
 
-class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
+class ProcessPoolTaskRunner(ThreadPoolTaskRunner, RemoteTaskRunner):
     """Runs submitted tasks in child processes.
 
     Arguments and results are pickled. Tasks that a task calls run in the same child, and are recorded like any other.
@@ -43,8 +44,6 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
     Args:
         max_workers: how many processes at most; default one for each processor.
     """
-
-    elsewhere = True
 
     def __init__(self, max_workers: int | None = None) -> None:
         super().__init__(max_workers or os.cpu_count() or 1)
@@ -144,7 +143,7 @@ class Child:
                 if kind == "done":
                     return pickle.loads(rest[0])
                 if kind == "raised":
-                    raise _error(rest[0], rest[1])
+                    raise error_of(rest[0], rest[1])
                 self._serve(kind, rest)
         except _Late as expired:
             if expired.late is late:
@@ -184,12 +183,9 @@ class Child:
         """What a task asks of the flow's process: to keep log lines, to run another task, to tell where it is."""
         scope = current_scope.get()
         if kind == "log" and scope is not None:
-            for at, level, logger, message in rest[0]:
-                record = logging.makeLogRecord({"name": logger, "levelno": level, "msg": message})
-                record.levelname, record.created = logging.getLevelName(level), at / 1_000_000
-                logging.getLogger(logger).handle(record)
+            log_again(rest[0])
         elif kind == "where":
-            info = _where(scope)
+            info = where(scope)
             send(self._out, ("answer", dumps(info, "The run's context")))
         elif kind == "task":
             try:
@@ -243,25 +239,22 @@ class Child:
                 self.process.wait(5)
 
 
-def _where(scope: Any) -> dict[str, Any]:
-    live = scope.live
-    call, state = (scope.info[0], scope.info[1]) if scope.info else (None, None)
-    return {
-        "run": dict(vars(live.info)) if live.info is not None else {},
-        "run_id": live.id,
-        "alone": live.alone,
-        "key": scope.key,
-        "id": call.id if call is not None else None,
-        "name": state.step.name if state is not None else None,
-        "task_name": call.task.name if call is not None else None,
-        "tags": list(state.step.tags) if state is not None else [],
-        "run_count": state.attempt if state is not None else 0,
-    }
+def log_again(lines: Iterable[tuple[int, int, str, str]]) -> None:
+    """Log what was logged elsewhere: when (microseconds), level, logger and message."""
+    for at, level, logger, message in lines:
+        if not logging.getLogger(logger).isEnabledFor(level):
+            continue
+        record = logging.makeLogRecord({"name": logger, "levelno": level, "msg": message})
+        record.levelname, record.created = logging.getLevelName(level), at / 1_000_000
+        logging.getLogger(logger).handle(record)
 
 
-def _error(data: bytes, text: str) -> BaseException:
+def error_of(data: bytes, text: str) -> BaseException:
+    """The exception that a task has raised elsewhere."""
     try:
         error = pickle.loads(data)
+        if isinstance(error, SystemExit):  # some packages have it pickled without its code
+            return SystemExit(*error.args)
         if isinstance(error, BaseException):
             return error
     except Exception:

@@ -14,7 +14,7 @@ from penstock.core.isolation import CommitMode
 from penstock.core.states import State, StateType
 from penstock.core.verdicts import COMMIT
 from penstock.engine.live import LiveRun
-from penstock.engine.outcome import Path, Wait
+from penstock.engine.outcome import Path
 from penstock.engine.replay import Replay, plain_key
 from penstock.engine.tasks import state_of_value
 from penstock.engine.transactions.blocks import Transaction
@@ -23,6 +23,7 @@ from penstock.engine.transactions.closing import Block
 from penstock.engine.transactions.entries import Entry, hooks_of, staged
 from penstock.engine.transactions.keys import drop, give_back
 from penstock.engine.transactions.ledgers import Kept
+from penstock.engine.waits import Call, called
 
 _COMPLETED = StateType.COMPLETED
 
@@ -48,7 +49,7 @@ class Around:
         self._entry: Entry | None = None
         self._noted = False
 
-    def called(self, wait: Wait) -> Path[Any]:
+    def called(self, call: Call) -> Path[Any]:
         """What the call gives; or what is in the cache, without calling."""
         if self.cache is not None:
             self.hit = yield from self.cache.look(self.scope)
@@ -56,7 +57,7 @@ class Around:
                 return self.hit
         token = current_transaction.set(self.transaction)
         try:
-            return (yield wait)
+            return (yield from called(call))
         finally:
             current_transaction.reset(token)
 

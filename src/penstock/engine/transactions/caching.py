@@ -55,6 +55,26 @@ def storable_key(key: str) -> str:
     return f"{shown}...{digest_of(key)}"
 
 
+def cache_key(task: Any, scope: Any, flow_parameters: dict[str, Any]) -> str | None:
+    """The key of the result that a call of a task will have; one whose key cannot be made is executed without one."""
+    policy = task.caching
+    try:
+        context = TaskRunContext(scope)
+        key = policy.compute_key(task_ctx=context, inputs=context.parameters, flow_parameters=flow_parameters)
+        if not key:
+            return None
+        if not isinstance(key, str):
+            raise TypeError(f"a cache key must be text, and is {key!r}")
+        return digest_of([identity_of(task), key]) if policy.of_one_task else storable_key(str.__str__(key))
+    except ParameterError:
+        return None  # the call will say what is wrong with its arguments
+    except Exception as error:
+        told = error.message if isinstance(error, PenstockError) else f"{type_name(error)}: {text_of(error)}"
+        hint = f" Hint: {error.hint}." if isinstance(error, PenstockError) and error.hint else ""
+        engine_logger().warning("%s is executed without a cache key. %s%s", scope.key, told, hint)
+        return None
+
+
 class CacheUse:
     """What one call of a task has to do with the cache.
 
@@ -94,25 +114,8 @@ class CacheUse:
         return self.hit
 
     def _key(self, scope: Any) -> str | None:
-        """The key; a task whose key cannot be made is executed without one."""
-        task, live = self.call.task, self.call.live
-        policy = task.caching
-        try:
-            context = TaskRunContext(scope)
-            parameters = {} if live.alone else live.parameters
-            key = policy.compute_key(task_ctx=context, inputs=context.parameters, flow_parameters=parameters)
-            if not key:
-                return None
-            if not isinstance(key, str):
-                raise TypeError(f"a cache key must be text, and is {key!r}")
-            return digest_of([identity_of(task), key]) if policy.of_one_task else storable_key(str.__str__(key))
-        except ParameterError:
-            return None  # the call will say what is wrong with its arguments
-        except Exception as error:
-            told = error.message if isinstance(error, PenstockError) else f"{type_name(error)}: {text_of(error)}"
-            hint = f" Hint: {error.hint}." if isinstance(error, PenstockError) and error.hint else ""
-            engine_logger().warning("%s is executed without a cache key. %s%s", scope.key, told, hint)
-            return None
+        live = self.call.live
+        return cache_key(self.call.task, scope, {} if live.alone else live.parameters)
 
     def until(self, at: int) -> int | None:
         """Until when the result counts."""

@@ -10,6 +10,7 @@ from penstock.core.context import Scope, current_scope
 from penstock.core.decisions import TaskState
 from penstock.core.errors import MissingContextError, WrongProcess
 from penstock.core.events import Step
+from penstock.core.extras import LateModule
 from penstock.core.interruptions import Interruption, Suspended
 from penstock.core.states import State, StateType
 from penstock.engine.deadlines import limits_around
@@ -21,7 +22,10 @@ from penstock.engine.replay import state_of
 from penstock.engine.waiting.asks import Ask
 from penstock.engine.waiting.lookout import Held
 from penstock.engine.waiting.pauses import LATE, WaitRecord
+from penstock.engine.waiting.standing import Standing
 from penstock.engine.waits import Commit
+
+_halts: Any = LateModule("penstock.engine.waiting.halts")
 
 
 def call_wait(ask: Ask, awaited: bool | None) -> Any:
@@ -74,8 +78,11 @@ def run_wait(call: WaitCall) -> Path[Any]:
         return _value(ask, known)
     if ask.key is not None and (ask.name, ask.key) in live.keyed:
         return live.keyed[ask.name, ask.key]
+    if live.root.recorder.state.pausing is not None and not known.attempt:
+        yield from _halts.halt(live, call.scope)
     pause = WaitRecord(call, known)
-    value = _value(ask, (yield from _wait(call, pause)))
+    held = Held(live, call.scope, pause.key, pause.until, ask.kind != "sleep", pause.is_idle)
+    value = _value(ask, (yield from stand(pause, held, call.scope)))
     if ask.key is not None:
         live.keyed[ask.name, ask.key] = value
     return value
@@ -98,9 +105,19 @@ def _value(ask: Ask, state: State) -> Any:
     return ask.value(state.result(), late=state.name == LATE)
 
 
-def _wait(call: WaitCall, pause: WaitRecord) -> Path[State]:
-    live, engine = call.live, call.live.engine
-    held = Held(live, call.scope, pause.key, pause.waiting.until, call.ask.kind != "sleep", pause.is_idle)
+def stand(place: Standing, held: Held, scope: Scope) -> Path[Any]:
+    """Stay there until it is over; gives what came of it.
+
+    Args:
+        place: where.
+        held: wakes whoever is there.
+        scope: of the call.
+
+    Raises:
+        Suspended: the process is let go.
+        Interruption: the run is to stop.
+    """
+    live, engine = place.live, place.live.engine
     limits = limits_around()
     for limit in limits:
         limit.hold()
@@ -109,19 +126,19 @@ def _wait(call: WaitCall, pause: WaitRecord) -> Path[State]:
             held.arm()
             live.check_interrupted()
             if held.abandoned():
-                raise Interruption(f"{call.scope.key} has ended, and does not wait for anything any more.")
-            ended: State | None = yield Commit(live.remote, pause.turn, pause.may_let_go())
+                raise Interruption(f"{scope.key} has ended, and does not wait for anything any more.")
+            ended = yield Commit(live.remote, place.turn, place.may_let_go())
             if ended is not None:
                 return ended
-            if pause.let_go:
-                raise _suspended(live, pause)
-            if not pause.told:
-                pause.tell()
+            if place.let_go:
+                raise _suspended(live, place)
+            if not place.told:
+                place.tell()
                 engine.lookout.add(held)
             yield held
     except BaseException as error:
         if not live.root.suspended:
-            pause.break_off(what_ended(error))
+            place.break_off(what_ended(error))
         raise
     finally:
         engine.lookout.remove(held)
@@ -129,11 +146,11 @@ def _wait(call: WaitCall, pause: WaitRecord) -> Path[State]:
             limit.go_on()
 
 
-def _suspended(live: LiveRun, pause: WaitRecord) -> Suspended:
+def _suspended(live: LiveRun, place: Standing) -> Suspended:
     """From here to its end, the process records nothing more."""
     root = live.root
-    pause.tell()
-    error = Suspended(f"The run waits ({pause.key}); it goes on in another process.")
+    place.tell()
+    error = Suspended(f"The run waits ({place.key}); it goes on in another process.")
     root.suspended = True
     root.interruption = error
     live.recorder.fail(error)

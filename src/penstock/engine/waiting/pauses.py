@@ -8,8 +8,6 @@ or somebody has answered, and comes upon what is on record.
 
 from __future__ import annotations
 
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,8 +20,9 @@ from penstock.core.states import State, StateType
 from penstock.engine.failures import error_info, text_of
 from penstock.engine.logs import engine_logger
 from penstock.engine.tasks import aborted_message
-from penstock.engine.together import Moved, append_together, holding, look
+from penstock.engine.together import Moved, append_together, holding
 from penstock.engine.waiting.asks import NOTHING
+from penstock.engine.waiting.standing import Standing
 
 if TYPE_CHECKING:
     from penstock.engine.waiting.calls import WaitCall
@@ -32,23 +31,20 @@ LATE = "TimedOut"
 """How the state of a wait is named that nobody ended in time."""
 
 
-class WaitRecord:
+class WaitRecord(Standing):
     """What is recorded of one wait, in its run and in the runs around it.
 
     Attributes:
         key: of the step.
         waiting: what it waits for.
-        let_go: the process is not needed any more, and that is on record.
-        told: people were told.
     """
 
     def __init__(self, call: WaitCall, state: TaskState) -> None:
         live, ask = call.live, call.ask
+        super().__init__(live, call.scope)
         self.call = call
         self.state = state
         self.key = state.step.key
-        self.line = [*reversed([*live.around()]), live]
-        self.recorders = [each.recorder for each in self.line]
         recorded = live.recorder.waits.get(self.key)
         self.waiting = Waiting(
             key=self.key,
@@ -58,27 +54,15 @@ class WaitRecord:
             answer=ask.schema(),
             approvers=ask.approvers,
         )
-        self.let_go = False
-        self.told = False
+        self.until = self.waiting.until
         self._held = False
-        self._main = self._in_main_path()
 
     def turn(self, let_go: bool) -> State | None:
-        """See whether it is over, and record that; else record that the run waits, if that is not on record yet.
-
-        Args:
-            let_go: the process is not needed meanwhile.
-
-        Returns:
-            How the wait ended, once it has.
-        """
-        recorder = self.call.live.recorder
+        """See `Standing.turn`; gives how the wait ended."""
         with holding(self.recorders):
             while True:
-                if let_go or not self._held:
-                    for each in self.recorders:
-                        each.flush(now_us() if let_go else 0)
-                look(recorder)
+                flush_until = now_us() if let_go else None if self._held else 0
+                self._refresh([self.live.recorder], flush_until)
                 try:
                     outcome = self._over()
                     if outcome is None:
@@ -183,7 +167,7 @@ class WaitRecord:
         self._held, self.let_go = True, let_go
 
     def tell(self) -> None:
-        """Say in the log what the run waits for."""
+        """See `Standing.tell`."""
         self.told = True
         if self.waiting.kind != "sleep":
             what = f" ({self.waiting.prompt})" if self.waiting.prompt else ""
@@ -194,7 +178,7 @@ class WaitRecord:
             )  # fmt: skip
 
     def break_off(self, error: BaseException) -> None:
-        """Something ended the wait that is no end of its own: record it, if the journal still takes it."""
+        """See `Standing.break_off`: it is recorded, if the journal still takes it."""
         live = self.call.live
         if not self._held or live.recorder.fault is not None or live.recorder.state.owner is None:
             return
@@ -212,33 +196,9 @@ class WaitRecord:
         except (Exception, Interruption):
             return
 
-    def _in_main_path(self) -> bool:
-        """Called by the flow itself (or by a subflow it called itself), in its own thread."""
-        root = self.line[0]
-        if not root.suspends or self.call.scope.key is not None:
-            return False
-        if any(each.parent_key is None or "/" in each.parent_key for each in self.line[1:]):
-            return False
-        return threading.get_ident() == root.thread
-
-    def may_let_go(self) -> bool:
-        """Whether the process is not needed meanwhile: the wait is long, and nothing else is under way."""
-        if not self.is_idle():
-            return False
-        asyncio, root = sys.modules.get("asyncio"), self.line[0]
-        loop = asyncio._get_running_loop() if asyncio is not None else None
-        if asyncio is None or loop is None:
-            return root.loop is None
-        return loop is root.loop and len(asyncio.all_tasks(loop)) == 1
-
     def is_idle(self) -> bool:
-        """The same, as far as another thread can tell."""
+        """See `Standing.is_idle`; a short wait keeps its process."""
         until = self.waiting.until
-        if not self._main or (until is not None and until - now_us() < self.call.live.engine.suspend_us):
+        if until is not None and until - now_us() < self.live.engine.suspend_us:
             return False
-        inside = {self.key, *(each.parent_key for each in self.line[1:])}
-        for each in self.line:
-            if each.pending or any(key not in inside for key in list(each.recorder.running)):
-                return False
-        root = self.line[0]
-        return all(other in self.line for other in root.engine.below(root))
+        return super().is_idle()

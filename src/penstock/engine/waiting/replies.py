@@ -8,11 +8,13 @@ import msgspec
 
 from penstock.authoring.checking import mistakes_in
 from penstock.authoring.schema import as_json
-from penstock.core.decisions import Answer, RunState, decide_run, evolve_run
-from penstock.core.errors import AnswerRefused, NotWaiting, RunNotFound, SequenceConflict
-from penstock.core.events import Append, Record, RunAnswered, Waiting, now_us
+from penstock.core.decisions import Answer, RequestPause, RunState, decide_run, evolve_run
+from penstock.core.engines import LOCAL
+from penstock.core.errors import AnswerRefused, InvalidTransition, NotWaiting, RunNotFound, SequenceConflict
+from penstock.core.events import ON_REQUEST, Append, Record, RunAnswered, Waiting, now_us
 from penstock.core.model import Run
 from penstock.core.ports import Journal
+from penstock.engine.outside import executed_by
 from penstock.engine.recovery import find_run
 
 
@@ -62,6 +64,78 @@ def reply(journal: Journal, wanted: str, value: Any = None, *, by: str | None = 
         return journal.run(asked.run.id) or asked.run
 
 
+def pause(journal: Journal, wanted: str, *, by: str | None = None, reason: str | None = None) -> Run:
+    """Ask a run to begin no other step, until somebody lets it go on; what is under way ends. Once is enough.
+
+    Args:
+        journal: where the run is.
+        wanted: the run: its id, the beginning or the end of its id, or its name.
+        by: who asks.
+        reason: why.
+
+    Returns:
+        The run as it is then; it is Paused as soon as it comes to its next step.
+
+    Raises:
+        InvalidTransition: it has ended, is to stop, nobody or an engine elsewhere executes it, or it is a part of
+            another run.
+        RunNotFound: there is no such run.
+    """
+    run = find_run(journal, wanted)
+    _refuse_pause(journal, run)
+    while True:
+        asked = asked_of(journal, run)
+        if asked.state.pausing is None:
+            event = decide_run(asked.state, RequestPause(now_us(), by, reason))
+            try:
+                journal.append(run.id, asked.seq, [Record(event)])
+            except SequenceConflict:
+                continue
+        return journal.run(run.id) or run
+
+
+def _refuse_pause(journal: Journal, run: Run) -> None:
+    if run.ended:
+        raise InvalidTransition(f"Run {run.name} has ended ({run.state}).", hint="an ended run needs no pausing")
+    if run.parent_id is not None:
+        raise InvalidTransition(
+            f"Run {run.name} is a subflow of run {run.root_id}, and they pause together.",
+            hint=f"pause that: penstock runs pause {run.root_id}",
+        )
+    if abandoned(run):
+        raise InvalidTransition(
+            f"Nobody executes run {run.name} now.", hint=f"it goes on with: penstock runs resume {run.id}"
+        )
+    if (engine := executed_by(journal, run)) != LOCAL:
+        raise InvalidTransition(
+            f"Run {run.name} is executed by {engine}, which begins its steps by itself: it cannot be paused from here.",
+            hint=f"end it with `penstock runs cancel {run.id}`, or pause it in {engine}",
+        )
+
+
+def abandoned(run: Run) -> bool:
+    """Whether nobody executes a run that has not ended, and no worker will."""
+    return run.pool is None and (run.owner is None or run.lost(now_us()))
+
+
+def let_go_on(journal: Journal, wanted: str, *, by: str | None = None) -> Run | None:
+    """Let a run go on that was asked to pause, wherever it is. Saying so twice is no mistake.
+
+    Returns:
+        The run as it is then; None where it was not asked to pause since it went on the last time.
+    """
+    run = find_run(journal, wanted)
+    if run.ended:
+        return None
+    if run.pause_requested:
+        try:
+            return reply(journal, run.id, by=by, step=ON_REQUEST)
+        except NotWaiting:  # somebody else was faster
+            return journal.run(run.id) or run
+    last = next(iter(asked_of(journal, run).answered), None)
+    return run if last is not None and last.step == ON_REQUEST else None
+
+
 def waits_of(journal: Journal, run_id: str) -> tuple[Waiting, ...]:
     """Everything a run waits for; `Run.waiting` is the last of it."""
     run = journal.run(run_id)
@@ -92,6 +166,8 @@ def question(asked: Asked, step: str | None = None) -> Waiting:
     open_ = [each for each in waits if each.kind != "sleep" and step in (None, each.key)]
     if len(open_) == 1:
         return open_[0]
+    if asked.state.pausing is not None and not open_ and step in (None, ON_REQUEST):  # it has not come so far as yet
+        return Waiting(key=ON_REQUEST, kind="pause", answer={"type": "null"})
     if open_:
         named = ", ".join(each.key for each in open_)
         raise NotWaiting(f"Run {run.name} asks several things: {named}.", hint="say which step: --step KEY")

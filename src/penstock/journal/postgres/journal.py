@@ -65,6 +65,7 @@ class PostgresJournal(SqlJournal):
     remote = True
     lateral = True
     visible = VISIBLE
+    moment_sql = "SELECT pg_current_snapshot()::text"  # positions are not committed in their order
     ref_test = "strpos(body::text, '\"ref\"') > 0"
 
     def __init__(self, url: str, *, outage_seconds: float = 60.0, patient: bool = False) -> None:
@@ -120,15 +121,7 @@ class PostgresJournal(SqlJournal):
         """See `Journal.commit`."""
 
         def write(appends: Sequence[Append], clean: Clean = _as_it_is) -> None:
-            parts = []
-            place = 0
-            for item in appends:
-                if not item.records:
-                    continue
-                parts.append((item, list(batches(*item, (), clean, place))))
-                place += len(item.records)
-                _check_number(place)
-            self._append(parts, cursor)
+            self._append(_parts(appends, clean), cursor)
 
         self._guarded(lambda: write(appends), lambda: write(list(map(_storable, appends)), indexable_values))
 
@@ -137,21 +130,28 @@ class PostgresJournal(SqlJournal):
         items: list[tuple[Append, list[Batch]]],
         cursor: tuple[str, int, int] | None,
         then: Sequence[tuple[str, Sequence[Any]]] = (),
+        exact: bool = False,
     ) -> None:
         def work(session: Session, deadline: float, lost: bool) -> None:
-            other = _append_parts(session, items, cursor, deadline, then)
+            other = _append_parts(session, items, cursor, deadline, then, exact)
             if other is None or (lost and _are_there(session, items, cursor, deadline)):
                 return
             if other == _CURSOR:
                 raise SequenceConflict(f"The cursor {cursor and cursor[0]!r} was moved by somebody else.")
+            if other == _ROW:
+                raise SequenceConflict("Somebody else was faster.")
             raise SequenceConflict(f"{other} is not where it was expected any more.", stream=other)
 
         self._writer.use(work)
 
-    def _append_with(self, item: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        self._guarded(lambda: self._append([(item, list(_batches_of(item, ())))], None, statements))
+    def _append_with(
+        self, items: Sequence[Append], statements: Sequence[tuple[str, Sequence[Any]]], *, exact: bool = False
+    ) -> None:
+        self._guarded(
+            lambda: self._append(_parts(list(map(_storable, items)), indexable_values), None, statements, exact)
+        )
 
-    def _replacing(self, told: Append, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    def _replacing(self, told: Sequence[Append], statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         """With a VACUUM of the table, which is small: what was there has left the database's own files as well."""
         super()._replacing(told, statements)
         with suppress(JournalError):  # what was asked for is done
@@ -267,6 +267,18 @@ def _batches_of(item: Append, logs: Sequence[LogLine]) -> Iterator[Batch]:
     return batches(*_storable(item), storable_lines(logs), indexable_values)
 
 
+def _parts(appends: Sequence[Append], clean: Clean) -> list[tuple[Append, list[Batch]]]:
+    """The statements of several appends in one transaction."""
+    parts = []
+    place = 0
+    for item in appends:
+        if item.records:
+            parts.append((item, list(batches(*item, (), clean, place))))
+            place += len(item.records)
+            _check_number(place)
+    return parts
+
+
 def _as_it_is(columns: Sequence[str], values: Any) -> Any:
     return values
 
@@ -286,6 +298,7 @@ def _append_parts(
     cursor: tuple[str, int, int] | None,
     deadline: float,
     then: Sequence[tuple[str, Sequence[Any]]],
+    exact: bool,
 ) -> str | None:
     """Write all of it. The stream whose last record is another than expected, if there is one: nothing was written."""
     stream = ""
@@ -303,7 +316,8 @@ def _append_parts(
                     if session.execute(shape, partial(append_sql, shape), values, deadline) == 0:
                         raise _Elsewhere(stream)
             for sql, parameters in then:
-                session.query(sql, parameters, deadline)
+                if session.query(sql, parameters, deadline).command_tuples != 1 and exact:
+                    raise _Elsewhere(_ROW)
         return None
     except _Elsewhere as found:
         return str(found.args[0])
@@ -313,7 +327,7 @@ def _append_parts(
         raise
 
 
-_CURSOR = "(cursor)"
+_CURSOR, _ROW = "(cursor)", "(row)"
 
 
 class _Elsewhere(Exception):

@@ -95,12 +95,13 @@ def settings_sql(statement_seconds: float) -> str:
     """What every session needs.
 
     Whatever is asked often is asked for few rows, and in the order of an index. A planner that knows too little of the
-    tables (new ones, or such as grew a lot) would rather go through all of one, which is never right here.
+    tables (new ones, or such as grew a lot) would rather go through all of one, which is never right here. Where it has
+    to all the same, the price it puts on that would make it compile the query, for longer than anything here takes.
     """
     return (
         f"SET search_path = {POSTGRES_SCHEMA}; SET statement_timeout = {int(statement_seconds * 1000)}; "
         "SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed'; "
-        "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
+        "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; "
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
 

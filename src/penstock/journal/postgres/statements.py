@@ -43,13 +43,13 @@ EVENT_COLUMNS = ("type", "version", "at", "body", "data")
 LOG_COLUMNS = ("run_id", "key", "at", "level", "logger", "message")
 
 _COLUMNS_OF = {
-    "bool": "cancel_requested declared outside paused under_way verified",
+    "bool": "cancel_requested declared outside pause_requested paused under_way verified",
     "bytea": "data",
     "float8": "per_second",
     "int4": "action attempt burst concurrency crashes level ordinal partitions priority slots version",
     "int8": (
         "at created_at due_at ended_at expires_at fired_at fired_until interval_end interval_start lease_until "
-        "landed next_due position read_at rejected scheduled_at size started_at updated_at written_at"
+        "landed next_due number position read_at rejected scheduled_at size started_at updated_at written_at"
     ),
     "json": "body",
 }
@@ -324,9 +324,10 @@ def _group_sql(group: Group, marks: Callable[..., str]) -> str:
     rest = [column for column in columns if column not in keys]
     if how == "drop":
         return f"DELETE FROM {table} USING ({rows}) AS v({names}) WHERE {same}"
-    if how == "set":
+    if how in ("set", "move"):
         sets = ", ".join(f"{column} = v.{column}" for column in rest)
-        return f"UPDATE {table} SET {sets} FROM ({rows}) AS v({names}) WHERE {same}"
+        still = f" AND {table}.next_due <= v.{rest[0]}" if how == "move" else ""
+        return f"UPDATE {table} SET {sets} FROM ({rows}) AS v({names}) WHERE {same}{still}"
     sets = ", ".join(f"{column} = excluded.{column}" for column in rest)
     then = f"UPDATE SET {sets}" if how == "put" and rest else "NOTHING"
     return f"INSERT INTO {table} ({names}) {rows} ON CONFLICT ({', '.join(keys)}) DO {then}"

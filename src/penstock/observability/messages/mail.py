@@ -13,10 +13,10 @@ from email.utils import format_datetime
 
 from penstock.core.errors import ConfigurationError
 from penstock.core.model import Alert
-from penstock.observability.messages.parts import message, rows, safe_link, title, when
+from penstock.observability.messages.parts import log, message, rows, safe_link, title, when, word
 
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]+@[A-Za-z0-9.-]+")
-_COLOURS = {"info": "#2f80ed", "warning": "#b7791f", "error": "#c53030"}
+_COLOURS = {"info": "#2f80ed", "warning": "#b7791f", "error": "#c53030", "resolved": "#1e7e45"}
 
 
 def email(alert: Alert, sender: str, to: Sequence[str], link: str | None = None) -> EmailMessage:
@@ -37,21 +37,29 @@ def email(alert: Alert, sender: str, to: Sequence[str], link: str | None = None)
     if not to:
         raise ConfigurationError("The email is for nobody.", hint="name an address")
     made = EmailMessage(policy=SMTP)
-    made["Subject"] = f"[{alert.level}] {title(alert, 150)}"
+    made["Subject"] = f"[{word(alert)}] {title(alert, 150)}"
     made["From"] = sender
     made["To"] = ", ".join(to)
     made["Date"] = format_datetime(datetime.datetime.fromtimestamp(alert.at / 1_000_000, datetime.UTC))
-    digest = hashlib.blake2b(alert.key.encode("utf-8", "replace"), digest_size=16).hexdigest()
-    made["Message-ID"] = f"<{digest}@{sender.rpartition('@')[2]}>"
+    made["Message-ID"] = _message_id(alert.key, sender)
+    if alert.thread is not None:  # what is about one run stands together, below a message that there never was
+        made["In-Reply-To"] = made["References"] = _message_id(alert.thread, sender)
     made["Auto-Submitted"] = "auto-generated"
     made.set_content(_text(alert, safe_link(link)))
     made.add_alternative(_html(alert, safe_link(link)), subtype="html")
     return made
 
 
+def _message_id(text: str, sender: str) -> str:
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    return f"<{digest}@{sender.rpartition('@')[2]}>"
+
+
 def _text(alert: Alert, link: str | None) -> str:
     facts = [f"{name}: {value}" for name, value in (*rows(alert), ("at", when(alert)))]
-    return "\n".join([title(alert, 150), "", message(alert, 20_000), "", *facts, *(["", link] if link else []), ""])
+    lines = log(alert, 10_000)
+    parts = [title(alert, 150), "", message(alert, 20_000), "", *facts, *(["", lines] if lines else [])]
+    return "\n".join([*parts, *(["", link] if link else []), ""])
 
 
 def _html(alert: Alert, link: str | None) -> str:
@@ -63,10 +71,13 @@ def _html(alert: Alert, link: str | None) -> str:
         for name, value in (*rows(alert), ("at", when(alert)))
     )
     button = f'<p><a href="{cell(link)}">Open</a></p>\n' if link else ""
-    colour = _COLOURS.get(alert.level, _COLOURS["info"])
+    lines = log(alert, 10_000)
+    logged = f'<pre style="background:#f4f4f4;padding:.5em">{cell(lines)}</pre>\n' if lines else ""
+    colour = _COLOURS.get(word(alert), _COLOURS["info"])
     return (
         f'<!doctype html>\n<html><body style="font-family:sans-serif">\n<h2 style="color:{colour}">'
         f"{cell(title(alert, 150))}</h2>\n"
-        f'<p style="white-space:pre-wrap">{cell(message(alert, 20_000))}</p>\n<table>\n{facts}</table>\n{button}'
+        f'<p style="white-space:pre-wrap">{cell(message(alert, 20_000))}</p>\n'
+        f"<table>\n{facts}</table>\n{logged}{button}"
         "</body></html>\n"
     )

@@ -12,6 +12,8 @@ from penstock.core.model import Alert
 from penstock.core.templates import as_text, lookup
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SIGNS = {"info": "\N{INFORMATION SOURCE}", "warning": "\N{WARNING SIGN}", "error": "\N{CROSS MARK}"}
+_DONE = "\N{WHITE HEAVY CHECK MARK}"
 _FACTS = {
     "flow": "flow",
     "deployment": "deployment",
@@ -49,6 +51,24 @@ def rows(alert: Alert) -> Iterator[tuple[str, str]]:
             continue
         if found is not None:
             yield name, line(found, 200)
+    for name, found in alert.more.items():
+        yield line(name, 60), line(found, 500)
+
+
+def sign(alert: Alert) -> str:
+    """What it is, at a glance."""
+    return _DONE if alert.resolves is not None else _SIGNS.get(alert.level, "")
+
+
+def word(alert: Alert) -> str:
+    """The same in a word."""
+    return "resolved" if alert.resolves is not None else alert.level
+
+
+def log(alert: Alert, most: int) -> str:
+    """The end of what was logged; it cannot end a block of code that it is put into."""
+    found = plain(alert.log or "").replace("`", "'").strip("\n")
+    return found if len(found) <= most else "..." + found[3 - most :]
 
 
 def title(alert: Alert, most: int) -> str:
@@ -61,9 +81,9 @@ def message(alert: Alert, most: int) -> str:
     return cut(plain(alert.message), most)
 
 
-def when(alert: Alert) -> str:
-    """When it was: `2026-01-31T13:03:22Z`."""
-    at = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=alert.at // 1_000_000)
+def when(alert: Alert, later_seconds: float = 0) -> str:
+    """When it was, or so much later: `2026-01-31T13:03:22Z`."""
+    at = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=alert.at // 1_000_000 + later_seconds)
     return at.isoformat(timespec="seconds") + "Z"
 
 

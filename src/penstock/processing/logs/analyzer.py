@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from penstock.core.errors import BadData
 from penstock.core.ports.data import Sink
-from penstock.processing.logs import detection, over_dask
+from penstock.processing.logs import detection, over_dask, over_processes
 from penstock.processing.logs.access_blocks import Reader
 from penstock.processing.logs.access_counts import Part, Totals, count_block
 from penstock.processing.logs.access_frames import access_frame
@@ -26,6 +26,7 @@ from penstock.processing.logs.lines import RAW
 from penstock.processing.logs.opening import Opened, files_of, total_size, year_of
 from penstock.processing.logs.progress import Progress
 from penstock.processing.logs.report import LogReport
+from penstock.processing.logs.stretches import Counted, Hands, Spread, Wanted
 from penstock.processing.logs.text_counts import TextPart, TextTotals, count_text, fill, frame_of
 from penstock.processing.logs.text_formats import TextFormat, custom
 
@@ -198,12 +199,16 @@ class LogAnalyzer:
         return reader
 
     @contextmanager
-    def _counted(self, files: list[str]) -> Iterator[Callable[[str], Iterator[over_dask.Counted]]]:
-        if self._scheduler is None:
+    def _counted(self, files: list[str]) -> Iterator[Callable[[str], Iterator[Counted]]]:
+        hands: Hands
+        if self._scheduler is not None:
+            hands = over_dask.Cluster(self._scheduler, files)
+        elif self._workers > 1 and over_processes.worth(files):
+            hands = over_processes.Helpers(self._workers)
+        else:
             yield lambda path: self.each(path, self.count)
             return
-        wanted = over_dask.Wanted(self._size, self._kind, self._auto, year_of)
-        with over_dask.Spread(self._scheduler, files, wanted) as spread:
+        with Spread(hands, files, Wanted(self._size, self._kind, self._auto, year_of)) as spread:
             yield spread.counted
 
     def counting(self, report: LogReport, totals: Totals | TextTotals | None = None) -> Counting:

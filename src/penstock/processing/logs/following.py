@@ -121,7 +121,7 @@ def follow(
         stop: once set, what was counted is kept, and that is the end.
 
     Raises:
-        BadData: logs of two kinds, or counted in another way before.
+        BadData: logs of two kinds, or counted in another way before; with `once`, no file is there, and none was.
         PipeTakenOver: another process follows under the same name since.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
@@ -135,7 +135,7 @@ def follow(
             told = "a folder" if os.path.isdir(file) else "no plain file"
             raise BadData(f"{file} is {told}.", hint="name the files that are written on; rotated ones are found")
     following = _Following(analyzer, files, journal or journal_here(), name)
-    following.begin(restart=restart)
+    following.begin(restart=restart, now=once)
     yield from following.intervals(every, once, stop or threading.Event())
 
 
@@ -156,11 +156,17 @@ class _Following:
         self._changed = False
         self._places = 0
 
-    def begin(self, *, restart: bool) -> None:
-        """Go on with what was counted before. Whoever was here before can keep nothing any more."""
-        if restart:
-            self._journal.drop_bookmark(self._name)
-        kept = self._journal.bookmark(self._name)
+    def begin(self, *, restart: bool, now: bool) -> None:
+        """Go on with what was counted before. Whoever was here before can keep nothing any more.
+
+        Args:
+            restart: forget what was counted.
+            now: nobody waits for files that may come.
+
+        Raises:
+            BadData: it was counted otherwise, or no file is there, and none was.
+        """
+        kept = self._journal.bookmark(self._name) if not restart else None
         if kept is not None:
             report, totals, more = unpacked(kept.data)
             if more["how"] != self._analyzer.how:
@@ -175,6 +181,12 @@ class _Following:
             for file, tail in self._tails.items():
                 if file in self._others:
                     tail.restore(self._others[file])
+        there = (tail.position is not None or os.path.exists(file) for file, tail in self._tails.items())
+        if now and not any(there):  # one that is known may be away for a moment, while it is rotated
+            told = f"There is no file {self._files[0]}." if len(self._files) == 1 else "There is none of these files."
+            raise BadData(told, hint="look at the path; without --once files are waited for")
+        if restart:
+            self._journal.drop_bookmark(self._name)
         self.keep()
 
     def keep(self) -> None:

@@ -1,7 +1,8 @@
-"""The bytes of log files: plain, gzip or zstd, whatever their names say; folders; standard input."""
+"""The text of log files: plain, gzip or zstd, whatever their names say; UTF-16 as UTF-8; folders; standard input."""
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import io
 import os
@@ -43,6 +44,8 @@ class Opened:
             raise SourceUnavailable(f"{self.name} cannot be read: {error.strerror}.", hint="check the path") from None
         compression = compression_of(self._head)
         self._unpacked: Readable | None = None if compression == "none" else unpacked(self, compression)
+        if is_utf16(self._head):
+            self._unpacked = _Utf16(self)
 
     def _first(self, size: int) -> bytes:
         found = b""
@@ -89,6 +92,29 @@ class Opened:
     def close(self) -> None:
         """Let go of it."""
         self._file.close()
+
+
+def is_utf16(head: bytes) -> bool:
+    """Whether a file with these first four bytes is UTF-16: it says so, and begins with an ASCII character."""
+    first = head[2:4] if head.startswith(codecs.BOM_UTF16_BE) else head[3:1:-1]
+    return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(first) == 2 and 0 == first[0] < first[1]
+
+
+class _Utf16:
+    """Such a file as UTF-8; what is no character becomes U+FFFD."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._waiting = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        more = b"..."
+        while not self._waiting and more:
+            more = self._file.read(STEP)
+            self._waiting = self._decoder.decode(more, not more).encode()
+        found, self._waiting = self._waiting[:size], self._waiting[size:]
+        return found
 
 
 def files_of(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:

@@ -144,6 +144,11 @@ class LogReport:
     written: Written | None = None
 
     @property
+    def senseless(self) -> bool:
+        """There are lines, and none of them means anything: this is no log, or not of the kind that was said."""
+        return not self.parsed and self.malformed > 0
+
+    @property
     def error_rate(self) -> float:
         """The share of requests that failed (5xx)."""
         return self.failed / self.requests if self.requests else 0.0

@@ -85,6 +85,8 @@ def _looked(
     frame: Any, columns: Sequence[str] | None, judge: Judge, limit: int
 ) -> tuple[int, tuple[ColumnOutliers, ...], tuple[Outlier, ...]]:
     names = chosen(frame, columns)
+    if not names:  # nothing of it would be read, and so nobody would notice that it is no data at all
+        frame.select(pl.all().null_count()).collect(engine="streaming")
     rows = int(frame.select(pl.len()).collect(engine="streaming").item()) if frame.collect_schema() else 0
     held = max(_MEMORY // (8 * max(rows, 1)), 1)
     size = len(names) if judge.together else held

@@ -73,14 +73,18 @@ class MetricAnomaly(msgspec.Struct, frozen=True):
 
 
 def writings(events: Iterable[object]) -> list[Observation]:
-    """Volume, freshness and rejected share, of the `DatasetWritten` events of one dataset in their order."""
+    """Volume, freshness, rejected share and null rates, of one dataset's `DatasetWritten` events in their order."""
     written = [event for event in events if isinstance(event, DatasetWritten)]
+    columns = sorted({column for event in written for column in event.nulls})
     found: list[Observation] = []
     for event in written:
         at = _moment(event.at)
         found.append(Observation(at, "volume", event.landed))
         if event.read:
             found.append(Observation(at, "rejected", event.rejected / event.read))
+        if event.looked_at:
+            rates = ((column, event.nulls.get(column, 0) / event.looked_at) for column in columns)
+            found += [Observation(at, "null_rate", rate, column) for column, rate in rates]
     found += [
         Observation(_moment(later.at), "freshness", (later.at - earlier.at) / 1e6)
         for earlier, later in pairwise(written)

@@ -2,6 +2,7 @@
 
 from penstock.quality.profiles.column import Bin, ColumnProfile
 from penstock.quality.profiles.drift import ColumnDrift, DriftReport, Limits, drift
+from penstock.quality.profiles.moments import Pair
 from penstock.quality.profiles.profile import Profile, profile
 from penstock.quality.profiles.suggesting import Suggestions, suggest
 from penstock.quality.profiles.suggestion import Suggestion
@@ -12,6 +13,7 @@ __all__ = [
     "ColumnProfile",
     "DriftReport",
     "Limits",
+    "Pair",
     "Profile",
     "Suggestion",
     "Suggestions",

@@ -8,9 +8,10 @@ are large and close together.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.quality.profiles.packing import packed, unpacked
+from penstock.quality.profiles.sampling import RowSample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,11 +86,34 @@ def _sum(values: NDArray[Any], counts: NDArray[Any]) -> int | float:
     return (int((high.astype(np.int64) * counts).sum()) << 32) + int((low.astype(np.int64) * counts).sum())
 
 
+class Pair(NamedTuple):
+    """How two columns go together.
+
+    Attributes:
+        left, right: their names.
+        pearson: of all rows: whether they lie on a line; None where it cannot be told.
+        spearman: of a sample of rows: whether one grows with the other, on whatever curve.
+    """
+
+    left: str
+    right: str
+    pearson: float | None
+    spearman: float | None
+
+    @property
+    def strength(self) -> float:
+        """The larger of both, without its sign."""
+        return max(abs(self.pearson or 0.0), abs(self.spearman or 0.0))
+
+
 class Correlations:
-    """Pearson's correlations of columns, each pair over the rows where both have a value.
+    """Correlations of columns, each pair over the rows where both have a value.
 
     Args:
         names: of the columns.
+
+    Attributes:
+        sample: rows, for correlations by rank.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -99,11 +123,13 @@ class Correlations:
         self.mean: NDArray[Any] = np.zeros(size)  # of a row's column, where the other one has a value
         self.squares: NDArray[Any] = np.zeros(size)
         self.products: NDArray[Any] = np.zeros(size)
+        self.sample = RowSample(len(names))
 
     def take(self, values: NDArray[Any]) -> None:
         """Take rows: a column for each name, NaN where there is no value."""
         if len(values) and self.names:
             self._join(*_moments(values))
+            self.sample.take(values)
 
     def _join(self, count: Any, mean: Any, squares: Any, products: Any) -> None:
         whole = self.count + count
@@ -121,6 +147,7 @@ class Correlations:
         made = Correlations(self.names)
         for each in (self, other):
             made._join(each.count, each.mean, each.squares, each.products)
+        made.sample = self.sample.merge(other.sample)
         return made
 
     def between(self, left: str, right: str) -> float | None:
@@ -134,20 +161,23 @@ class Correlations:
         found = float(self.products[i, j]) / spread
         return max(-1.0, min(1.0, found)) if math.isfinite(found) else None
 
-    def pairs(self, least: float = 0.0) -> list[tuple[str, str, float]]:
-        """Pairs of columns, the strongest first."""
+    def pairs(self, least: float = 0.0) -> list[Pair]:
+        """Pairs of columns of at least such a strength, the strongest first."""
+        by_rank = self.sample.spearman()
         found = []
         for place, left in enumerate(self.names):
-            for right in self.names[place + 1 :]:
-                value = self.between(left, right)
-                if value is not None and abs(value) >= least:
-                    found.append((left, right, value))
-        return sorted(found, key=lambda each: -abs(each[2]))
+            for other, right in enumerate(self.names[place + 1 :], place + 1):
+                ranked = float(by_rank[place, other])
+                pair = Pair(left, right, self.between(left, right), None if math.isnan(ranked) else ranked)
+                if (pair.pearson, pair.spearman) != (None, None) and pair.strength >= least:
+                    found.append(pair)
+        return sorted(found, key=lambda each: -each.strength)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         tables = ("count", "mean", "squares", "products")
-        return {"names": self.names, **{each: packed(getattr(self, each), "<f8") for each in tables}}
+        made = {each: packed(getattr(self, each), "<f8") for each in tables}
+        return {"names": self.names, **made, "sample": self.sample.as_dict()}
 
     @classmethod
     def of_dict(cls, found: dict[str, Any]) -> Correlations:
@@ -156,6 +186,7 @@ class Correlations:
         size = len(made.names)
         for each in ("count", "mean", "squares", "products"):
             setattr(made, each, unpacked(found[each], "<f8").reshape(size, size))
+        made.sample = RowSample.of_dict(found["sample"], size)
         return made
 
 

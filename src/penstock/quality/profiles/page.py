@@ -88,12 +88,21 @@ def _correlations(profile: Profile) -> str:
     if not pairs:
         return ""
     rows = "".join(
-        f'<tr><td>{escape(left)}</td><td>{escape(right)}</td><td class="number">{value:+.3f}</td>'
-        f"<td>{bar(abs(value), '--accent' if value > 0 else '--bad', 120)}</td></tr>"
-        for left, right, value in pairs
+        f"<tr><td>{escape(each.left)}</td><td>{escape(each.right)}</td>"
+        f"{_correlation(each.pearson)}{_correlation(each.spearman)}</tr>"
+        for each in pairs
     )
+    sample = len(profile.correlations.sample.drawn)
+    told = "" if sample >= profile.rows else f' title="of a sample of {sample:,} rows"'
     head = "<th>column</th><th>column</th><th class='number'>Pearson</th><th></th>"
+    head += f"<th class='number'{told}>Spearman</th><th></th>"
     return f'<h2>Correlations</h2><div class="card wide"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _correlation(value: float | None) -> str:
+    if value is None:
+        return "<td></td><td></td>"
+    return f'<td class="number">{value:+.3f}</td><td>{bar(abs(value), "--accent" if value > 0 else "--bad", 90)}</td>'
 
 
 def _column(column: ColumnProfile) -> str:

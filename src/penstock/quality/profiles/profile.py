@@ -17,7 +17,7 @@ from penstock.quality.profiles.moments import Correlations
 from penstock.quality.profiles.reading import columns_of
 from penstock.quality.running import Input, file_input, input_of
 
-VERSION = 1
+VERSION = 2
 """Of the JSON that profiles are saved as."""
 _FORMAT = "penstock profile"
 _WRONG = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, binascii.Error)
@@ -125,9 +125,14 @@ class Profile:
             "keys": [{"column": each.name, "proved": bool(each.unique)} for each in self.keys],
             "columns": [_told(each) for each in self.columns],
             "correlations": [
-                {"columns": [left, right], "pearson": round(value, 6)}
-                for left, right, value in self.correlations.pairs(0.3)
+                {
+                    "columns": [each.left, each.right],
+                    "pearson": _rounded(each.pearson),
+                    "spearman": _rounded(each.spearman),
+                }
+                for each in self.correlations.pairs(0.3)
             ],
+            "spearman_rows": len(self.correlations.sample.drawn),
         }
 
     def to_html(self) -> str:
@@ -135,6 +140,10 @@ class Profile:
         from penstock.quality.profiles.page import page_of
 
         return page_of(self)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 _HINT = "profiles are saved by `penstock quality profile FILE --out profile.json`, or by Profile.to_json()"

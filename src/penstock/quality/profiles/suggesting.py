@@ -11,11 +11,12 @@ from typing import Any
 
 from penstock.core.extras import require
 from penstock.quality.profiles.column import ColumnProfile
+from penstock.quality.profiles.keys import MOST_PAIRS, pairs_of_keys
 from penstock.quality.profiles.looks import looks
 from penstock.quality.profiles.profile import Profile, profile_of
 from penstock.quality.profiles.suggestion import FEWEST, MINORITY, Suggestion, mostly
 from penstock.quality.rules import Configuration, Rule
-from penstock.quality.running import Input, file_input, input_of, run
+from penstock.quality.running import Input, file_input, input_of, renamed, run
 
 _MARGIN = 0.1
 _AS_WORD = {"date", "datetime", "time", "duration", "boolean", "text", "list", "struct", "binary"}
@@ -73,28 +74,35 @@ def suggest(source: Any, *, name: str | None = None) -> Suggestions:
     is_file = isinstance(source, str | Path)
     with closing(file_input(source) if is_file else input_of(source)) as given:
         called = name or (Path(source).name if is_file else "")
-        candidates = list(_suggested(profile_of(given, called), proved=False))
-        return Suggestions(called, _followed(given, candidates))
+        found = profile_of(given, called)
+        kept = _followed(given, list(_suggested(found, proved=False)))
+        if not any(each.rule.kind == "unique" for each in kept):
+            kept += _followed(given, pairs_of_keys(given, found))[:MOST_PAIRS]
+        return Suggestions(called, kept)
 
 
 def _followed(given: Input, candidates: list[Suggestion]) -> list[Suggestion]:
+    if not candidates:
+        return []
     configuration = Configuration(tuple(each.rule for each in candidates), samples=0)
     report = run(given, configuration, {}, statistics=False)
     return [each for each, result in zip(candidates, report.results, strict=True) if result.good]
 
 
 def _suggested(found: Profile, *, proved: bool) -> Iterator[Suggestion]:
-    names = [each.name for each in found.columns if each.name]
+    again = renamed([each.name for each in found.columns])  # names that nobody else gives them
+    columns = [each for each in found.columns if each.name and each.name not in again]
+    names = [each.name for each in columns]
     if names:
         rule = Rule("columns_match", tuple(names), {"exact": False})
         yield Suggestion(rule, f"there are {len(names)} columns" if len(names) > 1 else "there is one column")
     if found.rows:
-        yield Suggestion(Rule("row_count", (), {"min": 1}), f"there are {found.rows:,} rows")
-    for column in found.columns:
-        if column.name:
-            for make in (_type, _nulls, _range, _order, looks):
-                yield from make(column)
-            yield from _unique(column, proved)
+        told = f"there are {found.rows:,} rows" if found.rows > 1 else "there is one row"
+        yield Suggestion(Rule("row_count", (), {"min": 1}), told)
+    for column in columns:
+        for make in (_type, _nulls, _range, _order, looks):
+            yield from make(column)
+        yield from _unique(column, proved)
 
 
 def _type(column: ColumnProfile) -> Iterator[Suggestion]:
@@ -113,7 +121,8 @@ def _nulls(column: ColumnProfile) -> Iterator[Suggestion]:
         return
     rule = Rule("not_null", (column.name,))
     if not column.nulls:
-        yield Suggestion(rule, f"none of {column.rows:,} rows is without a value")
+        several = column.rows > 1
+        yield Suggestion(rule, f"none of {column.rows:,} rows is without a value" if several else "the row has a value")
     elif column.rows >= FEWEST and column.null_share <= MINORITY:
         yield mostly(rule, 1 - column.null_share, f"{column.null_share:.2%} of the rows are without a value")
 

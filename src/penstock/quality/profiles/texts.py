@@ -47,14 +47,16 @@ class Kinds:
     def __init__(self) -> None:
         self.found = dict.fromkeys(PATTERNS, 0)
         self.looked_at = dict.fromkeys(PATTERNS, 0)
+        self.texts = 0
         self._given_up: set[str] = set()
 
     def take(self, texts: pl.Series, counts: NDArray[Any], shapes: pl.Series, shape_counts: NDArray[Any]) -> None:
         """Take different texts with their counts, and their shapes; texts without a character are of no kind."""
+        total = int(counts.sum())
+        self.texts += total
         asked = [kind for kind in PATTERNS if kind not in self._given_up]
         if not asked:
             return
-        total = int(counts.sum())
         found = _fitting([kind for kind in asked if kind not in _OF_SHAPES], texts, counts)
         of_shapes = [kind for kind in asked if kind in _OF_SHAPES]
         if of_shapes:
@@ -66,16 +68,22 @@ class Kinds:
         for kind, number in found.items():
             self.found[kind] += number
             self.looked_at[kind] += total
-            if self.found[kind] < _ENOUGH * self.looked_at[kind]:
-                self._given_up.add(kind)
+            self._judge(kind)
+
+    def _judge(self, kind: str) -> None:
+        if self.found[kind] < _ENOUGH * self.looked_at[kind]:
+            self._given_up.add(kind)
 
     def merge(self, other: Kinds) -> Kinds:
-        """Of the texts of both."""
+        """Of the texts of both. A kind that one of them gave up, having looked at all of its texts, is judged anew."""
         made = Kinds()
+        made.texts = self.texts + other.texts
         for kind in PATTERNS:
             made.found[kind] = self.found[kind] + other.found[kind]
             made.looked_at[kind] = self.looked_at[kind] + other.looked_at[kind]
-        made._given_up = self._given_up | other._given_up
+            made._judge(kind)
+            if made.looked_at[kind] < made.texts:
+                made._given_up.add(kind)
         return made
 
     def share(self, kind: str) -> float:
@@ -91,21 +99,18 @@ class Kinds:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            kind: [self.found[kind], self.looked_at[kind], kind not in self._given_up]
-            for kind in PATTERNS
-            if self.looked_at[kind]
-        }
+        kinds = {kind: [self.found[kind], looked_at] for kind, looked_at in self.looked_at.items() if looked_at}
+        return {"texts": self.texts, "kinds": kinds}
 
     @classmethod
     def of_dict(cls, found: dict[str, Any]) -> Kinds:
         """What `as_dict` gave. A kind that is not among those of today is left out."""
         made = cls()
-        for kind, (fits, looked_at, going_on) in found.items():
+        made.texts = int(found["texts"])
+        for kind, (fits, looked_at) in found["kinds"].items():
             if kind in PATTERNS:
                 made.found[kind], made.looked_at[kind] = int(fits), int(looked_at)
-                if not going_on:
-                    made._given_up.add(kind)
+                made._judge(kind)
         return made
 
 

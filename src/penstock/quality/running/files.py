@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,13 +68,15 @@ def _json(path: str) -> Input:
 def _csv(path: str, separator: str = ",") -> Input:
     scan = partial(pl.scan_csv, path, separator=separator, infer_schema_length=_LOOKED_AT)
     frame = scan()
-    names = frame.collect_schema().names()
-    notes = [
-        f"there are several columns {found[1]}: one of them is {name} here"
-        for name in names
-        if (found := _AGAIN.fullmatch(name)) and found[1] in names
-    ]
+    again = renamed(frame.collect_schema().names())
+    notes = [f"there are several columns {base}: one of them is {name} here" for name, base in again.items()]
     return Input(frame, notes, widened=partial(_widened, scan), whole=True)
+
+
+def renamed(names: Sequence[str]) -> dict[str, str]:
+    """Columns that are called otherwise here because another one has their name, which is the value."""
+    found = ((name, _AGAIN.fullmatch(name)) for name in names)
+    return {name: match[1] for name, match in found if match is not None and match[1] in names}
 
 
 def _widened(scan: Callable[..., pl.LazyFrame]) -> tuple[pl.LazyFrame, list[str]]:

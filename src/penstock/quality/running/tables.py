@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from penstock.core.addresses import FILES, parsed
-from penstock.core.ports.data import Table
+from penstock.core.ports.tables import Table
 from penstock.engine.addresses import schemes, source_at, table_at
 
 _MORE = 3

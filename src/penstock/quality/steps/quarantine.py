@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -102,12 +102,17 @@ class Quarantine:
         """
         path = self._path(writing, dataset)
         at = rows["_at"][0].isoformat()
-        self._write(path, rows, Filed(dataset=dataset, target=target, run=writing.run, step=writing.step, at=at))
+        filed = Filed(dataset=dataset, target=target, run=writing.run, step=writing.step, at=at)
+        with self._changing():
+            self._write(path, rows, filed)
         return str(path)
 
     def discard(self, writing: Writing, dataset: str) -> None:
         """Take out what the same check put there before."""
-        self._path(writing, dataset).unlink(missing_ok=True)
+        path = self._path(writing, dataset)
+        if path.exists():
+            with self._changing():
+                path.unlink(missing_ok=True)
 
     def _path(self, writing: Writing, dataset: str) -> Path:
         return self.folder / _name(dataset) / f"{_digest(writing.id)}.parquet"
@@ -132,11 +137,15 @@ class Quarantine:
             return pl.DataFrame(pl.from_arrow(require("pyarrow.parquet", "quality").read_table(filed.path)))
 
     def leave(self, filed: Filed, rows: pl.DataFrame) -> None:
-        """Keep only these rows of what was there."""
-        if rows.height:
-            self._write(Path(filed.path), rows, filed)
-        else:
-            Path(filed.path).unlink(missing_ok=True)
+        """Keep only these rows of what was there; what its check has put there anew meanwhile stays as it is."""
+        path = Path(filed.path)
+        with self._changing():
+            if not path.exists() or _facts(path).at != filed.at:
+                return
+            if rows.height:
+                self._write(path, rows, filed)
+            else:
+                path.unlink()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -145,10 +154,7 @@ class Quarantine:
         Raises:
             ConfigurationError: somebody does.
         """
-        with _translated(str(self.folder)):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("a")
-        with lock:
+        with self._file(".lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -156,6 +162,18 @@ class Quarantine:
                     "Another process takes rows out of this quarantine.", hint="wait until it has ended"
                 ) from None
             yield
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let nobody else put, replace or remove a file meanwhile: for the moment that this takes."""
+        with self._file(".changes") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _file(self, name: str) -> IO[str]:
+        with _translated(str(self.folder)):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / name).open("a")
 
     def _write(self, path: Path, rows: pl.DataFrame, filed: Filed) -> None:
         counts = rows["_rules"].explode().value_counts(name="rows", sort=True)

@@ -122,6 +122,21 @@ def retry(
     return Retried(one.counts, one.waiting, tuple(left_out))
 
 
+def _numbers(ranges: Iterable[Sequence[int]]) -> list[int]:
+    return [number for first, last in ranges for number in range(first, last + 1)]
+
+
+def _ranges(numbers: Iterable[int]) -> list[list[int]]:
+    """The first and the last of those that follow one another: every commit takes all of them along."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
 def _single(rule: Rule) -> bool:
     return KINDS[rule.kind].level == "row"
 
@@ -136,12 +151,13 @@ class _Retry:
 
     def file(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
         """Try the rows of a file; those that stay."""
-        done: dict[str, list[int]] = dict((self._landing.position or {}).get(_FILES, {}))
-        waiting = rows.filter(~pl.col("_row").is_in(done.get(name, [])))
+        done: dict[str, list[list[int]]] = dict((self._landing.position or {}).get(_FILES, {}))
+        landed = _numbers(done.get(name, ()))
+        waiting = rows.filter(~pl.col("_row").is_in(landed))
         mending = mended(waiting.drop(OWN), self._plan.repairs)
         good = self._good(mending.frame)
         if good.any():
-            done[name] = sorted([*done.get(name, []), *waiting["_row"].filter(good)])
+            done[name] = _ranges([*landed, *waiting["_row"].filter(good)])
             self._land(mending.frame.filter(good).to_arrow(), _FILES, done)
         rest = waiting.filter(~good)
         self.waiting += rest.height

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from penstock.core.errors import AuthoringError, DataError
+from penstock.core.words import mistakes_told
 
 
 class BadModel(AuthoringError, ValueError):
@@ -27,9 +28,7 @@ def refuse(about: str, mistakes: Sequence[str], hint: str | None = None) -> None
         BadModel: there are some.
     """
     if mistakes:
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
-        raise BadModel(f"{count} in {about}:\n{lines}", hint=hint)
+        raise BadModel(mistakes_told(about, mistakes), hint=hint)
 
 
 def place(file: str, line: int | None) -> str:

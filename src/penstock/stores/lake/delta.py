@@ -56,6 +56,15 @@ def _properties(numbers: Mapping[str, int], told: Mapping[str, str]) -> Any:
     return delta.CommitProperties(app_transactions=transactions, custom_metadata=dict(told))
 
 
+def _afterwards() -> Any:
+    """What delta-rs does behind a commit: it may write a checkpoint.
+
+    It would look through the whole log as well, each time, for what is too old; how much of it stays is said by
+    `keep_versions`.
+    """
+    return require("deltalake", "data").PostCommitHookProperties(cleanup_expired_logs=False)
+
+
 @dataclass(frozen=True)
 class File:
     """One of the files that a table consists of.
@@ -234,6 +243,7 @@ class Table:
                 self.delta.schema(),
                 self.partition_by,
                 commit_properties=_properties(_rewriting(), {"penstock.rewriting": str(len(removed))}),
+                post_commithook_properties=_afterwards(),
             )
         self.refresh()
 
@@ -244,6 +254,7 @@ class Table:
                 self.delta,
                 rows,
                 commit_properties=ticket.properties(rewrites=rewrites),
+                post_commithook_properties=_afterwards(),
                 writer_properties=self.writer,
                 **options,
             )
@@ -257,7 +268,7 @@ class Table:
     def delete(self, where: str, ticket: Ticket) -> None:
         """Rows that a condition selects go away."""
         with self.storage.failing(self.path):
-            self.delta.delete(where, commit_properties=ticket.properties())
+            self.delta.delete(where, commit_properties=ticket.properties(), post_commithook_properties=_afterwards())
 
     def merge(self, rows: pa.Table, on: str, clauses: Sequence[Clause], ticket: Ticket) -> None:
         """Change rows, add rows, delete rows.
@@ -278,6 +289,7 @@ class Table:
                 streamed_exec=False,
                 writer_properties=self.writer,
                 commit_properties=ticket.properties(),
+                post_commithook_properties=_afterwards(),
             )
             for clause in clauses:
                 if clause.delete:

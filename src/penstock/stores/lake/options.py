@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from penstock.core.errors import ConfigurationError
+from penstock.core.words import mistakes_told
 
 Mode: TypeAlias = Literal["append", "overwrite", "merge", "replace"]
 Schema: TypeAlias = Literal["evolve", "strict"]
@@ -77,8 +78,7 @@ def refuse(about: str, mistakes: Sequence[str]) -> None:
         ConfigurationError: there are some.
     """
     if mistakes:
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ConfigurationError(f"{count} in {about}:\n" + "\n".join(f"  {one}" for one in mistakes))
+        raise ConfigurationError(mistakes_told(about, mistakes))
 
 
 def path_mistakes(name: str, zones: Sequence[str]) -> list[str]:

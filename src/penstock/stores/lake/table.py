@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError
-from penstock.core.ports.data import Sink, Table, Version
+from penstock.core.ports.data import Sink
+from penstock.core.ports.tables import Table, Version
 from penstock.core.rows import first_rows
 from penstock.stores.lake.lake import Lake
 

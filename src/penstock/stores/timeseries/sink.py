@@ -11,6 +11,7 @@ from penstock.core.errors import ConfigurationError, SchemaRefused
 from penstock.core.ports.data import Batch, Counts, Landed, Landing, Part, Place, Rejected, Sink
 from penstock.core.rows.casting import json_text
 from penstock.core.secrets import Secret, masked_url
+from penstock.core.words import mistakes_told
 from penstock.stores.timeseries.ledger import Ledger, default_file
 from penstock.stores.timeseries.line_protocol import UNITS, encode
 from penstock.stores.timeseries.server import Server
@@ -82,10 +83,7 @@ class TimeSeries(Sink):
         self._url, self._bucket = url.rstrip("/"), bucket
         mistakes = list(self._mistakes(points, min(timeout_seconds, patience_seconds)))
         if mistakes:
-            count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-            raise ConfigurationError(
-                f"{count} in TimeSeries:\n" + "\n".join(f"  {where}: {why}" for where, why in mistakes)
-            )
+            raise ConfigurationError(mistakes_told("TimeSeries", mistakes))
         query = {"bucket": bucket, "org": org, "precision": precision}
         self._server = Server(
             self._url,

@@ -9,6 +9,7 @@ it takes longer than many a commit: until somebody stands in the queue, or nothi
 from __future__ import annotations
 
 import atexit
+import ctypes
 import importlib
 import os
 import re
@@ -224,6 +225,8 @@ class DuckFile:
 
     def in_child(self) -> None:
         """Nothing of the parent's threads is here."""
+        if self._spare is not None:  # made after the parent let go; closing it here would write in the parent's file
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._spare.connection))
         self._anew()
 
 

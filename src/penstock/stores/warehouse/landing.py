@@ -17,7 +17,8 @@ from penstock.stores.warehouse.database import Conflict, Database, RowsRefused, 
 from penstock.stores.warehouse.history import History
 from penstock.stores.warehouse.names import Name, check, folded
 from penstock.stores.warehouse.register import MARK, Filling, Pipe, tables_of
-from penstock.stores.warehouse.targets import Done, Target, Way, swap
+from penstock.stores.warehouse.targets import Done, Target, swap
+from penstock.stores.warehouse.ways import Way
 
 if TYPE_CHECKING:
     import pyarrow as pa

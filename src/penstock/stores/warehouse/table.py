@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.addresses import Address, several
 from penstock.core.errors import ConfigurationError, DatasetNotFound
-from penstock.core.ports.data import Sink, Table
+from penstock.core.ports.data import Sink
+from penstock.core.ports.tables import Table
 from penstock.stores.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

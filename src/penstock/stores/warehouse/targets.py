@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from penstock.core.errors import SchemaRefused
 from penstock.core.ports.data import Part, Rejected
 from penstock.core.rows import rejections
 from penstock.stores.warehouse.columns import Column, last_of, plain, shaped
 from penstock.stores.warehouse.database import Database, Session
-from penstock.stores.warehouse.evolution import Fitted, Schema, fit_table, spelled
+from penstock.stores.warehouse.evolution import Fitted, fit_table, spelled
 from penstock.stores.warehouse.names import Name, folded, listed
+from penstock.stores.warehouse.ways import Way
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Mode: TypeAlias = Literal["append", "merge", "replace", "history"]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a table takes rows.
-
-    Attributes:
-        mode: `append` adds them, `merge` keeps the last one for a key, `replace` those of the last reading, `history`
-            every version of a key with the time in which it was true.
-        keys: columns that tell a row from the others.
-        schema: `evolve`: the table gets new columns, and wider numbers; `strict`: it stays as it is.
-        changed_at: of `history`: the column that says since when a version is true; the time of the commit without it.
-    """
-
-    mode: Mode = "append"
-    keys: tuple[str, ...] = ()
-    schema: Schema = "evolve"
-    changed_at: str | None = None
 
 
 @dataclass(slots=True)

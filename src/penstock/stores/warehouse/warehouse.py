@@ -28,7 +28,7 @@ from penstock.stores.warehouse.names import Name, TableName, check, listed, pars
 from penstock.stores.warehouse.opening import database_at, url_of
 from penstock.stores.warehouse.records import Records
 from penstock.stores.warehouse.sinks import WarehouseSink
-from penstock.stores.warehouse.targets import Mode, Way
+from penstock.stores.warehouse.ways import Mode, key_names, way_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,6 @@ else:
     from penstock.core.rows.arrow import pa
 
 RAW, PROCESSED, ANALYTICS = "raw_data", "processed_data", "analytics"
-_MODES, _SCHEMAS = ("append", "merge", "replace", "history"), ("evolve", "strict")
 _BATCH_ROWS = 65_536
 
 
@@ -105,7 +104,7 @@ class Warehouse:
         """
         self._database.check_mode(mode)
         found = self._name(name)
-        way = _way(str(found), mode, keys, schema, changed_at, keys_needed=mode in ("merge", "history"))
+        way = way_of(str(found), mode, keys, schema, changed_at, keys_needed=mode in ("merge", "history"))
         return WarehouseSink(self._database, Layout(found.schema, found.table, way, {}, {}))
 
     def tables(
@@ -137,8 +136,8 @@ class Warehouse:
         self._database.check_schema(place)
         own = dict(keys) if isinstance(keys, Mapping) else {}
         common = () if isinstance(keys, Mapping) else keys
-        way = _way(f"the tables of {place}", mode, common, columns, changed_at, keys_needed=False)
-        each = {table: _way(table, mode, some, columns, changed_at, False).keys for table, some in own.items()}
+        way = way_of(f"the tables of {place}", mode, common, columns, changed_at, keys_needed=False)
+        each = {table: way_of(table, mode, some, columns, changed_at, False).keys for table, some in own.items()}
         return WarehouseSink(self._database, Layout(place, None, way, each, dict(names or {})))
 
     @property
@@ -268,7 +267,7 @@ class Warehouse:
         """
         table = self._name(name)
         with self._asked(writing=True) as session, session.transaction():
-            return migrated(self._database, session, model, table, _key_names(keys), dry_run=dry_run)
+            return migrated(self._database, session, model, table, key_names(keys), dry_run=dry_run)
 
     def materialize(self, name: TableName, plan: Plan) -> Made:
         """Make a query into a table or a view, in one transaction; see `materializing.materialize`."""
@@ -289,7 +288,7 @@ class Warehouse:
         """
         if self._database.deferred:
             raise ConfigurationError(f"{self._database.kind} has no indexes.", hint="it finds rows without them")
-        table, wanted = self._name(name), _key_names(columns)
+        table, wanted = self._name(name), key_names(columns)
         if not wanted:
             raise ConfigurationError("An index has at least one column.")
         suffix = "_".join(("", *wanted, "unique" if unique else "index"))
@@ -335,26 +334,3 @@ class Warehouse:
             raise SinkUnavailable(
                 f"Others changed the same rows at the same time: {error}", hint="try again"
             ) from error
-
-
-def _key_names(keys: Sequence[str]) -> tuple[str, ...]:
-    return (keys,) if isinstance(keys, str) else tuple(keys)
-
-
-def _way(table: str, mode: Any, keys: Sequence[str], schema: Any, changed_at: str | None, keys_needed: bool) -> Way:
-    names = _key_names(keys)
-    mistakes = []
-    if mode not in _MODES:
-        mistakes.append(f"mode is {mode!r}, and must be one of {', '.join(_MODES)}")
-    if schema not in _SCHEMAS:
-        mistakes.append(f"schema is {schema!r}, and must be evolve or strict")
-    if keys_needed and not names:
-        mistakes.append(f'mode="{mode}" needs keys: the columns that tell a row from the others')
-    if len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
-        mistakes.append(f"keys are {list(names)!r}, and must be different names")
-    if changed_at is not None and mode != "history":
-        mistakes.append('changed_at is for mode="history"')
-    if mistakes:
-        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
-        raise ConfigurationError(f"{table} cannot be written so:\n{lines}")
-    return Way(mode, names, schema, changed_at)

@@ -34,7 +34,9 @@ _RUN_COLUMNS: tuple[tuple[str, Any], ...] = (
     ("crashes", sa.Integer()),
     ("waiting", sa.Text()),
     ("cause", sa.Text()),
+    ("pause_requested", sa.Boolean()),
 )
+_DEFAULTS: dict[str, Any] = {"priority": "0", "crashes": "0", "pause_requested": sa.false()}
 _FORMER_INDEXES: dict[str, list[str]] = {
     "ix_runs_state": ["state", "id"],
     "ix_runs_flow": ["flow", "id"],
@@ -59,8 +61,8 @@ def upgrade() -> None:
     """Rename the column that names a stream, and make the tables of what is planned."""
     op.execute("ALTER TABLE events RENAME COLUMN run_id TO stream")
     for name, kind in _RUN_COLUMNS:
-        counts = name in ("priority", "crashes")
-        op.add_column("runs", sa.Column(name, kind, nullable=not counts, server_default="0" if counts else None))
+        default = _DEFAULTS.get(name)
+        op.add_column("runs", sa.Column(name, kind, nullable=default is None, server_default=default))
     _index("ix_runs_deployment", "runs", ["deployment", "id"], "deployment IS NOT NULL")
     due = ["pool", "queue", "priority", "due_at", "id"]
     _index("ix_runs_due", "runs", due, "due_at IS NOT NULL AND owner IS NULL")
@@ -79,6 +81,8 @@ def upgrade() -> None:
     _workflows()
     _datasets()
     _webhooks()
+    _files()
+    _access()
 
 
 def _index(name: str, table: str, columns: list[str], where: str | None = None) -> None:
@@ -309,6 +313,7 @@ def _automations() -> None:
         _needed("position", sa.BigInteger()),
         _needed("attempt", sa.Integer()),
         _needed("under_way", sa.Boolean()),
+        _needed("lane", sa.Text()),
         _needed("content", sa.Text()),
         sa.PrimaryKeyConstraint("firing", "action", name="pk_owed_actions"),
     )
@@ -402,9 +407,59 @@ def _webhooks() -> None:
     _index("ix_deliveries_stream", "deliveries", ["stream"])
 
 
+def _files() -> None:
+    op.create_table(
+        "files",
+        _needed("id", _key),
+        _needed("name", sa.Text()),
+        _needed("size", sa.BigInteger()),
+        _needed("digest", sa.Text()),
+        _needed("media_type", sa.Text()),
+        _needed("tags", sa.Text()),
+        _needed("at", sa.BigInteger()),
+        sa.Column("uploaded_by", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name="pk_files"),
+    )
+
+
+def _access() -> None:
+    op.create_table(
+        "credentials",
+        _needed("name", _key),
+        _needed("owner", _key),
+        _needed("data", sa.LargeBinary()),
+        _needed("seq", sa.BigInteger()),
+        sa.Column("until", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("name", name="pk_credentials"),
+    )
+    _index("ix_credentials_owner", "credentials", ["owner"])
+    _index("ix_credentials_until", "credentials", ["until"])
+    op.create_table(
+        "audit",
+        _needed("number", sa.BigInteger()),
+        _needed("at", sa.BigInteger()),
+        _needed("who", _key),
+        _needed("deed", _key),
+        _needed("target", _key),
+        sa.PrimaryKeyConstraint("number", name="pk_audit"),
+    )
+    _index("ix_audit_who", "audit", ["who", "number"])
+    _index("ix_audit_target", "audit", ["target", "number"])
+
+
 def downgrade() -> None:
     """Drop what this layout added; what is planned is lost, runs are not."""
-    others = ("artifacts", "automations", "automation_groups", "owed_actions", "backfills", "partitions")
+    others = (
+        "artifacts",
+        "automations",
+        "automation_groups",
+        "owed_actions",
+        "backfills",
+        "partitions",
+        "files",
+        "credentials",
+        "audit",
+    )
     for table in (*_TABLES, *others, "connections", "bookmarks", "workflows", "datasets", "webhooks", "deliveries"):
         op.drop_table(table)
     for index in ("ix_runs_deployment", "ix_runs_due", "ix_runs_held", *_INDEXES):

@@ -1,0 +1,178 @@
+"""The topics of the API: how the load counts, what it does when it is refused, and what is made of the answers."""
+
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contenders"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import desk
+import listen
+import load
+from harness.budgets import BUDGETS
+from harness.columns import COLUMNS
+from harness.contenders import load as contenders
+from harness.control_budgets import CONTROL as PROMISES
+from harness.texts import METHODS, THINGS, TITLES
+from harness.topics import CONTROL
+from made_results import result, row
+
+
+def verdict(promise: str, results: dict[str, dict[str, Any]]) -> str:
+    return next(budget.verdict(results)[1] for budget in BUDGETS if promise in budget.promise)
+
+
+@contextmanager
+def answering(*statuses: int) -> Iterator[tuple[int, list[str]]]:
+    """A server that answers with these, and then with 200; its port, and what it was asked."""
+    asked: list[str] = []
+    waiting = list(statuses)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            asked.append(body)
+            status = waiting.pop(0) if waiting else 200
+            if not status:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1], asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def loaded(port: int, count: int, **more: Any) -> dict[str, Any]:
+    jobs = [["one", [["POST", "/", {}, str(number)]]] for number in range(count)]
+    plan = {"port": port, "connections": 3, "rate": 0, "keep": "", "jobs": jobs, **more}
+    return asyncio.run(load.Load(plan).run())
+
+
+def test_each_job_is_done_once_and_its_answer_kept(tmp_path: Path) -> None:
+    with answering() as (port, asked):
+        found = loaded(port, 20, keep=str(tmp_path / "kept"))
+    assert found["statuses"] == {"200": 20}
+    assert sorted(map(int, asked)) == list(range(20))
+    assert json.loads((tmp_path / "kept").read_text()) == [[str(number)] for number in range(20)]
+    assert found["repeated"] == 0
+
+
+@pytest.mark.parametrize("status", [503, 429, 0], ids=["busy", "too many", "hangs up"])
+def test_what_is_refused_for_now_is_asked_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "PAUSE_SECONDS", 0)
+    with answering(status, status) as (port, asked):
+        found = loaded(port, 4)
+    assert (found["statuses"], found["repeated"], len(asked)) == ({"200": 4}, 2, 6)
+
+
+def test_what_is_refused_for_good_is_told() -> None:
+    with answering(500) as (port, _):
+        assert loaded(port, 4)["statuses"] == {"500": 1, "200": 3}
+
+
+def test_a_job_waits_from_when_it_was_due() -> None:
+    """One connection, and jobs that are all due before the first is answered: each waits for those before it."""
+    with answering() as (port, _):
+        work = load.Load(
+            {"port": port, "connections": 1, "rate": 1e9, "keep": "", "jobs": [["one", [["POST", "/", {}, "1"]]]] * 50}
+        )
+        asyncio.run(work.run())
+    times = work.times["one"]
+    assert times == sorted(times)
+
+
+def test_a_text_for_a_websocket_is_masked() -> None:
+    for text in (b"short", b"x" * 126, b"y" * 1_000):
+        frame = listen.framed(text)
+        start = 2 if len(text) < 126 else 4
+        mask, rest = frame[start : start + 4], frame[start + 4 :]
+        assert bytes(byte ^ mask[place % 4] for place, byte in enumerate(rest)) == text
+        assert frame[0] == 0x81
+
+
+class Pages(desk.Site):
+    """A site whose pages are lists."""
+
+    def listed(self, body: Any) -> list[Any]:
+        found: list[Any] = body
+        return found
+
+    def moment(self, run: Any) -> Any:
+        return run
+
+
+GOOD = list(range(desk.PAGE, 0, -1))
+
+
+@pytest.mark.parametrize(
+    "page", [GOOD[:-1], GOOD[::-1], [*GOOD[:-1], -1]], ids=["too few", "the oldest first", "not asked for"]
+)
+def test_a_wrong_page_is_no_measurement(page: list[int]) -> None:
+    desk.seen(Pages(), "first", 0, GOOD, lambda _, run: run > 0)
+    with pytest.raises(SystemExit, match="error: the page first 0"):
+        desk.seen(Pages(), "first", 0, page, lambda _, run: run > 0)
+
+
+def test_what_was_answered_and_is_not_there_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "load", lambda *_: {"seconds": 1.0, "p50": 1.0, "p99": 1.0, "worst": 1.0, "repeated": 0})
+    counts = iter([5, 14])
+    with pytest.raises(SystemExit, match="10 were answered, and 9 are there"):
+        desk.made(lambda _: [], lambda: next(counts), 10)
+
+
+def test_every_topic_of_the_api_has_its_words_columns_and_reference() -> None:
+    known = {contender.name: contender for contender in contenders()[1]}
+    for topic in CONTROL:
+        assert topic.name in TITLES
+        assert topic.name in METHODS
+        assert topic.name in COLUMNS
+        assert topic.name in known[topic.reference].topics
+        assert topic.sizes == (1,) or topic.name in THINGS
+
+
+def test_every_budget_of_the_api_names_who_takes_part() -> None:
+    shown = {}
+    metrics = dict.fromkeys(("request_seconds", "ready_seconds", "idle_share", "memory_mb", "p50", "p95", "p99"), 1.0)
+    for topic in CONTROL:
+        made = [
+            row(one.name, size, **metrics)
+            for one in contenders()[1]
+            if topic.name in one.topics
+            for size in topic.sizes_for(one, quick=False)
+        ]
+        shown |= result(topic.name, *made)
+    promised = [budget for budget in BUDGETS if budget.promise in {promise for promise, _, _ in PROMISES}]
+    assert len(promised) == len(PROMISES)
+    assert not [budget.promise for budget in promised if budget.verdict(shown)[1] == "not measured"]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1.0, "met"), (1.001, "**NOT met**")])
+def test_five_times_is_five_times(seconds: float, expected: str) -> None:
+    rows = [row("penstock-api", 1_000, request_seconds=seconds), row("prefect-api", 1_000, request_seconds=5.0)]
+    assert (
+        verdict("1,000 runs asked for, SQLite: 5 times as quick as Prefect, throughput", result("api-trigger", *rows))
+        == expected
+    )

@@ -1,0 +1,172 @@
+"""`/api/v1/connections`: where outside systems are and how to get in. Secrets go in, and never come out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from penstock.control.access import Editor, Viewer, check_all
+from penstock.control.auth.signing import CONNECTION
+from penstock.control.bodies import BODIES, Raw, parsed
+from penstock.control.models import Shape
+from penstock.control.problems import Problem
+from penstock.control.wiring import IdempotencyKey, TheShelf
+from penstock.core.connections import BadFields, Connection, ConnectionFailed
+from penstock.core.errors import ConnectionNotFound, NotAllowed
+from penstock.engine.connections.shelf import SAVED, Shelf
+from penstock.engine.connections.types import every_type, type_named
+from penstock.orchestrator.plan_records import connection_record
+
+router = APIRouter(prefix="/connections", tags=["connections"])
+_FIELDS = {"type": "secret", "fields": {"value": "what senders sign with"}}
+
+
+class ConnectionChange(Shape):
+    """A connection as it is to be."""
+
+    type: str = Field(max_length=100)
+    fields: dict[str, Any] = Field(description="what it consists of; see /connections/types")
+
+
+class ConnectionIn(ConnectionChange):
+    """A connection to be saved."""
+
+    name: str = Field(max_length=200)
+
+
+class ConnectionOut(BaseModel):
+    """A connection as it is listed: nothing of what is in it."""
+
+    name: str
+    type: str | None
+    source: str = Field(description="saved, environment or .env")
+    variable: str | None
+    hides_saved: bool
+    saved_at: str | None
+
+
+class ConnectionDetail(ConnectionOut):
+    """A connection with its fields; secrets are masked."""
+
+    fields: dict[str, Any]
+
+
+class HealthOut(BaseModel):
+    """What an outside system answered."""
+
+    ok: bool
+    seconds: float | None
+    told: str
+    hint: str | None
+
+
+def _listed(shelf: Shelf, name: str) -> dict[str, Any]:
+    record = connection_record(shelf.find(name))
+    return {**record, "source": record["from"]}
+
+
+def _answer(shelf: Shelf, name: str, connection: Connection) -> ConnectionDetail:
+    return ConnectionDetail(**_listed(shelf, name), fields=connection.shown())
+
+
+def _refuse_own(name: str) -> None:
+    """Who could put other keys there could sign for anybody."""
+    if name == CONNECTION:
+        raise NotAllowed(f"{name} is Penstock's own.", hint="penstock keys rotate --signing puts other keys there")
+
+
+def _made(given: ConnectionChange) -> Connection:
+    try:
+        return type_named(given.type).of(given.fields)
+    except BadFields as error:
+        fields = [(f"fields.{where}", told) for where, told in error.mistakes]
+        raise Problem(422, f"The connection cannot be a {given.type}.", fields, hint=error.hint) from None
+
+
+@router.get("")
+def list_connections(shelf: TheShelf, user: Viewer) -> list[ConnectionOut]:
+    """Every connection by name: saved ones, and those of the server's environment."""
+    check_all(user)
+    return [ConnectionOut(**(record := connection_record(each)), source=record["from"]) for each in shelf.listed()]
+
+
+@router.get("/types")
+def list_types(user: Viewer) -> dict[str, list[str]]:
+    """The types there are, each with the names of its fields."""
+    return {kind: list(cls.fields()) for kind, cls in sorted(every_type().items())}
+
+
+@router.post("", status_code=201, openapi_extra=BODIES.of(ConnectionIn, {"name": "git-hook", **_FIELDS}))
+def create(response: Response, raw: Raw, shelf: TheShelf, user: Editor, key: IdempotencyKey) -> ConnectionDetail:
+    """Save a connection, encrypted with the server's key."""
+    check_all(user)
+    given = parsed(ConnectionIn, raw)
+    _refuse_own(given.name)
+    made = _made(given)
+    if (known := _saved(shelf, given.name)) and not (key is not None and _same(shelf, given.name, made)):
+        raise Problem(
+            409, f"There is a connection {given.name!r} ({known}) already.",
+            hint="give another name, or put it in the place of that one: PUT",
+        )  # fmt: skip
+    if not known:
+        shelf.save(made, given.name)
+    response.headers["Location"] = f"/api/v1/connections/{given.name}"
+    return _answer(shelf, given.name, made)
+
+
+def _saved(shelf: Shelf, name: str) -> str | None:
+    """The type of a saved connection; None where there is none."""
+    try:
+        return shelf.row(name).type
+    except ConnectionNotFound:
+        return None
+
+
+def _same(shelf: Shelf, name: str, made: Connection) -> bool:
+    before = shelf.load(name, Connection)
+    fields = made.fields()
+    return type(before) is type(made) and all(getattr(before, each) == getattr(made, each) for each in fields)
+
+
+@router.get("/{name}")
+def get(name: str, shelf: TheShelf, user: Editor) -> ConnectionDetail:
+    """One connection with its fields; secrets are masked."""
+    check_all(user)
+    return _answer(shelf, name, shelf.load(name, Connection))
+
+
+@router.put("/{name}", openapi_extra=BODIES.of(ConnectionChange, _FIELDS))
+def replace(name: str, raw: Raw, shelf: TheShelf, user: Editor) -> ConnectionDetail:
+    """Save a connection in the place of the one of this name, whole: secrets that are not given again are gone."""
+    check_all(user)
+    _refuse_own(name)
+    made = _made(parsed(ConnectionChange, raw))
+    shelf.row(name)
+    shelf.save(made, name, overwrite=True)
+    return _answer(shelf, name, made)
+
+
+@router.delete("/{name}", status_code=204)
+def delete(name: str, shelf: TheShelf, user: Editor) -> None:
+    """Remove a saved connection, for good: its secrets are nowhere else."""
+    check_all(user)
+    _refuse_own(name)
+    if shelf.find(name).place != SAVED:
+        raise Problem(409, f"The connection {name!r} is not saved: the server's environment describes it.")
+    shelf.delete(name)
+
+
+@router.post("/{name}/test")
+def try_out(
+    name: str, shelf: TheShelf, user: Editor, timeout: Annotated[float, Query(ge=0.1, le=30)] = 10.0
+) -> HealthOut:
+    """Ask the system whether it is there and lets us in."""
+    check_all(user)
+    connection = shelf.load(name, Connection)
+    try:
+        health = connection.test(timeout)
+    except ConnectionFailed as error:
+        return HealthOut(ok=False, seconds=None, told=error.message, hint=error.hint)
+    return HealthOut(ok=True, seconds=round(health.seconds, 6), told=health.told, hint=None)
