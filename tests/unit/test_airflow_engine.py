@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from penstock.core.engines import EngineSettings, Order
-from penstock.core.errors import ConfigurationError, EngineRefused, EngineUnreachable, RunNotThere
+from penstock.core.errors import ConfigurationError, EngineRefused, EngineUnreachable, ResultUnavailable, RunNotThere
 from penstock.core.events import Record, RunCompleted, Saved, Step, TaskCompleted, TaskFailed, TaskRetrying
 from penstock.deploy.airflow.answers import Dag, DagRun, FileTrouble, TaskInstance
 from penstock.deploy.airflow.engine import AirflowEngine, airflow_engine
 from penstock.deploy.airflow.files import DagFiles
 from penstock.deploy.airflow.names import VERDICT
 from penstock.deploy.outcomes import Outcomes, outcome
+from penstock.journal.results import FileResultStore
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 FETCH = Step("fetch#1", "fetch", "fetch", 1)
@@ -87,10 +88,21 @@ def test_a_task_is_a_step_from_when_it_has_begun(
     assert [(step.key, step.state, step.attempt) for step in found] == ([("fetch#1", *seen)] if seen else [])
 
 
+def test_a_result_that_is_kept_there(engine: AirflowEngine, tmp_path: Path) -> None:
+    left = Outcomes(str(tmp_path / "airflow"))
+    saved, _ = left.results.save([7] * 50_000)
+    assert saved.ref is not None
+    here = FileResultStore(tmp_path / "results")
+    here.adopt(saved, lambda ref: engine.content("nightly/penstock__r", ref))
+    assert here.load(saved, None) == [7] * 50_000
+    with pytest.raises(ResultUnavailable):
+        engine.content("nightly/penstock__r", "0" * 40)
+
+
 def test_what_a_task_has_left_goes_over_what_airflow_says(
     engine: AirflowEngine, answers: Answers, tmp_path: Path
 ) -> None:
-    left = Outcomes(str(tmp_path))
+    left = Outcomes(str(tmp_path / "airflow"))
     records = [
         Record(TaskRetrying(at=5, step=FETCH, started=2)),
         Record(TaskCompleted(at=9, step=FETCH, attempt=2, started=2, result=Saved("json", 1)), b"7"),

@@ -13,6 +13,7 @@ from penstock.control.jobs import Job, Jobs
 from penstock.control.jobs_work import WORK, Progress
 from penstock.core.events import Record, RunFailed, now_us
 from penstock.core.model import RunFilter
+from penstock.engine.waiting import replies
 from penstock.testing.journal_search import born
 
 EVERY: dict[str, Any] = {"where": {"limit": 100}}
@@ -62,7 +63,7 @@ class Halting:
             yield told
 
 
-@pytest.mark.parametrize(("kind", "left"), [("delete", 0), ("cancel", 10)])
+@pytest.mark.parametrize(("kind", "left"), [("delete", 0), ("cancel", 10), ("pause", 10), ("resume", 10)])
 def test_a_job_that_was_interrupted_counts_what_it_has_done(
     penstock: Penstock,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -70,10 +71,12 @@ def test_a_job_that_was_interrupted_counts_what_it_has_done(
     left: int,
 ) -> None:
     made = ended(penstock, 10) if kind == "delete" else waiting(penstock, 10)
+    for run_id in made if kind == "resume" else ():
+        replies.pause(penstock.journal, run_id, by="ann")
     wanted = {**EVERY, "ids": made} if kind == "cancel" else EVERY
     monkeypatch.setattr("penstock.control.jobs_work._PAGE", 4)
     first = [Jobs(penstock)]
-    halting = Halting(kind, first, 3 if kind == "delete" else 1)
+    halting = Halting(kind, first, 1 if kind == "cancel" else 3)
     if kind == "cancel":  # as many as fit into a step are done by then
         monkeypatch.setattr("penstock.control.jobs_work.chosen", _in_parts)
     monkeypatch.setitem(WORK, kind, halting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,17 @@ from penstock.core.calendar import ScheduleSpec
 from penstock.core.decisions import Claim, RequestCancel
 from penstock.core.deployments import Deployment, Schedule
 from penstock.core.engines import Begun, Order, OutsideArtifact, OutsideLine, OutsideRun, OutsideStep
-from penstock.core.errors import BadWorkflow, EngineRefused, JournalUnavailable, RunNotThere
+from penstock.core.errors import BadWorkflow, EngineRefused, JournalUnavailable, ResultUnavailable, RunNotThere
 from penstock.core.events import ErrorInfo, RunCreated, Saved, Step, now_us
 from penstock.core.ids import new_run_id
 from penstock.core.model import Run, RunFilter
+from penstock.core.states import State
 from penstock.core.workflows import TaskSpec, WorkflowSpec
 from penstock.engine.commands import append_command
 from penstock.engine.outside import is_followed
 from penstock.engine.recovery import cancel, fork
 from penstock.engine.scheduled import execute
+from penstock.journal.results import FileResultStore
 from penstock.orchestrator import engines, followed
 from penstock.orchestrator.deployments import declare, delete, pause, trigger, unpause
 from penstock.orchestrator.engines import Engines
@@ -112,6 +115,50 @@ def test_a_run_is_recorded_step_by_step_with_what_it_gave(app: Penstock, outside
     assert (tasks["fetch#1"].started_at, tasks["fetch#1"].ended_at) == (10, 20)
     last = [*app.journal.load(run.id)][-1]
     assert app.results.load(last.event.result, last.data) == {"rows": 3}  # type: ignore[attr-defined]
+
+
+def test_what_it_gave_is_at_hand_when_it_has_ended(app: Penstock, outside: ScriptedEngine) -> None:
+    outside.looks = [there("Completed", result=Saved("json", 2), data=b"41")]
+    state = execute(app.engine, claimed(app).id, followed.follow, app.engine.owner)
+    assert isinstance(state, State)
+    assert state.result() == 41
+    error = ErrorInfo("ValueError", "no rows")
+    outside.looks = [there("Failed", error=error, data=pickle.dumps(ValueError("no rows")))]
+    state = execute(app.engine, claimed(app).id, followed.follow, app.engine.owner)
+    assert isinstance(state, State)
+    with pytest.raises(ValueError, match="no rows"):
+        state.result()
+
+
+def test_values_that_are_kept_there_are_brought_here(
+    app: Penstock, outside: ScriptedEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = FileResultStore(tmp_path / "theirs", inline_bytes=1)
+    large, last, lost = (theirs.save([number] * 100)[0] for number in (1, 2, 3))
+    for each in (large, last):
+        assert each.ref is not None
+        outside.kept[each.ref] = theirs.read(each.ref)
+    outside.looks = [
+        there("Running", step("fetch#1", "Completed", result=large), step("miss#1", "Completed", result=lost)),
+        there("Completed", result=last),
+    ]
+    run = claimed(app)
+    outside.away = 3
+    follow(app, run)
+    found = {stored.event.result: stored for stored in app.journal.load(run.id) if hasattr(stored.event, "result")}
+    assert [app.results.load(each, None)[0] for each in (large, last)] == [1, 2]
+    assert {large, last, lost} <= {*found}
+    with pytest.raises(ResultUnavailable):
+        app.results.load(lost, None)
+    assert "A result cannot be read here: scripted keeps no results." in caplog.text
+
+
+def test_a_value_that_is_something_else_is_not_taken(app: Penstock, tmp_path: Path) -> None:
+    saved, _ = FileResultStore(tmp_path / "theirs", inline_bytes=1).save([1] * 100)
+    with pytest.raises(ResultUnavailable, match="something else"):
+        app.results.adopt(saved, lambda ref: b"x" * saved.size)
+    with pytest.raises(ResultUnavailable):
+        app.results.load(saved, None)
 
 
 def test_attempts_that_nobody_looked_at_are_recorded_too(app: Penstock, outside: ScriptedEngine) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from penstock.cli.asking import YES, ask
 from penstock.cli.automation_view import (
     write_automation,
     write_automations,
@@ -159,16 +160,14 @@ def _change(name: str, paused: bool, as_json: bool) -> None:
 @app.command(cls=Command, epilog=examples("penstock automations delete tell-me --yes"))
 def delete(
     name: Annotated[str, NAME],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, YES] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete an automation; what its firings have begun goes on."""
     with at_desk(writing=True) as desk:
         plans.find_automation(desk.journal, name)
         if not yes:
-            if not sys.stdin.isatty():
-                raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
-            typer.confirm(f"Delete the automation {clean(name)}?", abort=True, err=True)
+            ask(f"Delete the automation {clean(name)}?")
         desk.automations.delete(name)
     if json:
         write_json({"deleted": name})

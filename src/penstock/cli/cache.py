@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
+from penstock.cli.asking import YES, ask
 from penstock.cli.console import Column, clean, counted, text, write, write_json, write_table
 from penstock.cli.help import JSON, Command, Group, examples
 from penstock.cli.session import executing, reading, short
@@ -35,7 +35,6 @@ def complete_task(incomplete: str) -> list[str]:
 TASK = typer.Option(metavar="NAME", help="Results of this task.", autocompletion=complete_task)
 OLDER = typer.Option(metavar="TIME", help="Results made before then: 7d (ago), 2h, 2026-01-31, yesterday.")
 EXPIRED = typer.Option("--expired", help="Results that nothing uses any more, because their time is over.")
-YES = typer.Option("--yes", "-y", help="Do not ask.")
 
 
 @app.callback()
@@ -204,13 +203,14 @@ def clear(yes: Annotated[bool, YES] = False, json: Annotated[bool, JSON] = False
 
 def _forget(journal: Journal, which: CacheFilter, what: str, yes: bool, json: bool) -> None:
     if not yes and journal.cache_entries(which, limit=1):
-        if not sys.stdin.isatty():
-            raise ConfigurationError("Nothing was invalidated: there is nobody to ask.", hint="add --yes")
         some = journal.cache_entries(which, limit=_SHOWN + 1)
-        if not json:
-            _write(some[:_SHOWN], now_us())
-            write(text(("..." if len(some) > _SHOWN else "", _DIM)))
-        typer.confirm(f"Invalidate {what}?", abort=True, err=True)
+
+        def show() -> None:
+            if not json:
+                _write(some[:_SHOWN], now_us())
+                write(text(("..." if len(some) > _SHOWN else "", _DIM)))
+
+        ask(f"Invalidate {what}?", what="invalidated", show=show)
     count = journal.forget_cached(which)
     if json:
         write_json({"invalidated": count})

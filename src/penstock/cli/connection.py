@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
+from penstock.cli.asking import YES, ask
 from penstock.cli.connection_desk import Trial
 from penstock.cli.connection_fields import ask_for_secrets, given_fields, plain_where_needed
 from penstock.cli.connection_view import told_value, type_record, type_row, write_fields
@@ -205,16 +205,14 @@ def _tell_failure(name: str, error: Trial, json: bool) -> None:
 )
 def delete(
     name: Annotated[str, NAME],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, YES] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete a saved connection, for good: its secrets are nowhere else in Penstock."""
     with at_desk() as desk:
         found = desk.connections.find(name)
         if not yes and found.place == SAVED:
-            if not sys.stdin.isatty():
-                raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
-            typer.confirm(f"Delete the connection {clean(name)} for good?", abort=True, err=True)
+            ask(f"Delete the connection {clean(name)} for good?")
         desk.connections.delete(name)
     if json:
         write_json({"deleted": name})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from penstock.app import keep_of, load_settings
+from penstock.cli.asking import YES, ask
 from penstock.cli.console import Column, clean, counted, text, write, write_json, write_table
 from penstock.cli.help import JSON
 from penstock.cli.session import journal_file, reading
@@ -40,7 +40,7 @@ def purge(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, YES] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Remove old runs that have ended, with their subflow runs, logs, results and artifacts, for good.
@@ -82,10 +82,12 @@ def _states(given: list[str] | None) -> set[str]:
 
 
 def _ask(found: Purged, before: dict[str, int]) -> None:
-    if not sys.stdin.isatty():
-        raise ConfigurationError("Nothing was removed: there is nobody to ask.", hint="add --yes, or --dry-run")
-    _tell(found, before, dry=True, json=False)
-    typer.confirm(f"Remove {counted(found.runs, 'run')} for good?", abort=True, err=True)
+    ask(
+        f"Remove {counted(found.runs, 'run')} for good?",
+        what="removed",
+        hint="add --yes, or --dry-run",
+        show=lambda: _tell(found, before, dry=True, json=False),
+    )
 
 
 def _tell(found: Purged, before: dict[str, int], *, dry: bool, json: bool) -> None:

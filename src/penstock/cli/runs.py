@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from penstock.cli import answers, listing, run_logs, show
+from penstock.cli.asking import YES, ask
 from penstock.cli.console import (
     answer_in_json,
     clean,
@@ -23,7 +23,6 @@ from penstock.cli.following import follow
 from penstock.cli.help import JSON, PLAIN, QUIET, Command, Group, examples
 from penstock.cli.session import complete_run, complete_step, going_on, named_run, short
 from penstock.cli.summary import advice
-from penstock.core.errors import ConfigurationError
 from penstock.core.events import now_us
 from penstock.core.extras import LateModule
 from penstock.core.model import Run
@@ -239,7 +238,7 @@ def cancel(
 )
 def delete(
     runs: Annotated[list[str], RUNS],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, YES] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete runs with their subflow runs, logs and results, for good."""
@@ -256,11 +255,11 @@ def delete(
 
 
 def _confirm(runs: list[Run]) -> None:
-    if not sys.stdin.isatty():
-        raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
-    for found in runs[:10]:
-        write_parts([[(f"  {short(found.id)}  {clean(found.name)}  {clean(found.flow)}", "")]])
-    typer.confirm(f"Delete {counted(len(runs), 'run')} for good?", abort=True, err=True)
+    def show() -> None:
+        for found in runs[:10]:
+            write_parts([[(f"  {short(found.id)}  {clean(found.name)}  {clean(found.flow)}", "")]])
+
+    ask(f"Delete {counted(len(runs), 'run')} for good?", show=show)
 
 
 answers.register(app)

@@ -11,6 +11,7 @@ import typer
 
 from penstock.cli.access_desk import account_record
 from penstock.cli.acting import acting
+from penstock.cli.asking import YES, ask
 from penstock.cli.console import Column, clean, text, write, write_json, write_table
 from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
@@ -222,16 +223,14 @@ def link(
 @app.command(cls=Command, epilog=examples("penstock users delete bob --yes"))
 def delete(
     name: Annotated[str, NAME],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, YES] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete an account, with its keys. What it did stays in the audit."""
     with at_desk(writing=True) as desk:
         known = desk.users.get(name)["name"]
         if not yes:
-            if not sys.stdin.isatty():
-                raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
-            typer.confirm(f"Delete the account {known} for good?", abort=True, err=True)
+            ask(f"Delete the account {known} for good?")
         desk.users.delete(name)
     if json:
         write_json({"deleted": known})

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from penstock.cli.asking import YES, ask
 from penstock.cli.console import clean, counted, text, write, write_json
 from penstock.cli.desk import at_desk
 from penstock.cli.help import JSON, Command, Group, examples
@@ -197,16 +198,14 @@ def show(name: Annotated[str, NAME], json: Annotated[bool, JSON] = False) -> Non
 @app.command(cls=Command, epilog=examples("penstock webhook delete old", "penstock webhook delete old --yes"))
 def delete(
     name: Annotated[str, NAME],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, YES] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete a webhook. What came to it stays on record until it is old; its secrets stay saved."""
     with at_desk() as desk:
         desk.hooks.get(name)
         if not yes:
-            if not sys.stdin.isatty():
-                raise ConfigurationError("Nothing was deleted: there is nobody to ask.", hint="add --yes")
-            typer.confirm(f"Delete the webhook {clean(name)}?", abort=True, err=True)
+            ask(f"Delete the webhook {clean(name)}?")
         desk.hooks.delete(name)
     if json:
         write_json({"deleted": name})

@@ -113,13 +113,16 @@ def _cancelled_since(run: Run, since: int | None) -> bool:
 
 def pause(penstock: Penstock, wanted: dict[str, Any], by: str, since: int | None = None) -> Iterator[Progress]:
     """Ask all of these runs to pause."""
+    journal = penstock.journal
 
     def why_not(run: Run) -> str | None:
+        if _told_since(journal, run, RunPauseRequested, by, since):
+            return _COUNTED
         if run.ended:
             return "had ended"
-        return None if executed_by(penstock.journal, run) == LOCAL else "is executed by another engine"
+        return None if executed_by(journal, run) == LOCAL else "is executed by another engine"
 
-    yield from _each(penstock.journal, wanted, why_not, partial(replies.pause, by=by, reason=wanted.get("reason")))
+    yield from _each(journal, wanted, why_not, partial(replies.pause, by=by, reason=wanted.get("reason")))
 
 
 def resume(penstock: Penstock, wanted: dict[str, Any], by: str, since: int | None = None) -> Iterator[Progress]:

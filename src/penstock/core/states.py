@@ -172,7 +172,7 @@ class State:
             return self._completed_value(raise_on_failure)
         collected = isinstance(self._data, (list, tuple, set))
         if collected or (not raise_on_failure and self._data is not NO_DATA):
-            return self._data
+            return self.data
         error = self._error()
         if raise_on_failure:
             raise error
@@ -191,14 +191,15 @@ class State:
         return self.data
 
     def _error(self) -> BaseException:
-        if isinstance(self._data, BaseException):
-            return self._data
-        if isinstance(self._data, State):
-            return self._data._error()
+        data = self.data
+        if isinstance(data, BaseException):
+            return data
+        if isinstance(data, State):
+            return data._error()
         if self.type not in FINAL:
             return UnfinishedRun(f"Run is in {self.type.value} state, its result is not available.")
         kind = {StateType.CRASHED: CrashedRun, StateType.CANCELLED: CancelledRun}.get(self.type, FailedRun)
-        text = self._data if isinstance(self._data, str) else self.message
+        text = data if isinstance(data, str) else self.message
         return kind(text or f"Run {self.type.value.lower()}.")
 
     def __repr__(self) -> str:

@@ -162,7 +162,8 @@ class _BucketResults(_Results):
         self._place.put(f"{_RESULTS}/{ref[:2]}/{ref[2:]}", data)
         return ref
 
-    def _read(self, ref: str) -> bytes:
+    def read(self, ref: str) -> bytes:
+        """See `FileResultStore.read`."""
         data = self._place.get(f"{_RESULTS}/{ref[:2]}/{ref[2:]}")
         if data is None:
             raise ResultUnavailable(f"The result {ref[:12]}... is not in the store.")
@@ -219,6 +220,16 @@ class Outcomes:
                 hint="install one version of Penstock for all workers of a deployment",
             )
         return found
+
+    def content(self, ref: str) -> bytes:
+        """What a value is kept as.
+
+        Raises:
+            OutcomesUnreachable: the place cannot be read.
+            ResultUnavailable: it is not there, or damaged.
+        """
+        with _reaching(self.address):
+            return self.results.read(ref)
 
     def of_run(self, run: str) -> Iterator[tuple[str, Outcome]]:
         """What is known of each step of a run."""

@@ -106,7 +106,7 @@ class FileResultStore(ResultStore):
                 hint="return plain data, or make connections and clients inside the tasks that use them",
             )
         if saved.ref is not None:
-            data = self._read(saved.ref)
+            data = self.read(saved.ref)
         if data is None:
             raise ResultUnavailable("The record holds no bytes for this value.")
         try:
@@ -130,6 +130,15 @@ class FileResultStore(ResultStore):
         if not self._marked:
             self._mark()
         return self._is_there(self._path(saved.ref), saved.size)
+
+    def adopt(self, saved: Saved, read: Callable[[str], bytes]) -> None:
+        """See `ResultStore.adopt`."""
+        if saved.ref is None or self.renew(saved):
+            return
+        data = read(saved.ref)
+        if hashlib.blake2b(data, digest_size=20).hexdigest() != saved.ref:
+            raise ResultUnavailable(f"What is kept as the result {saved.ref[:12]}... is something else.")
+        self._write(data)
 
     def _serialize(self, value: Any) -> tuple[str, bytes]:
         if value is None:
@@ -223,7 +232,12 @@ class FileResultStore(ResultStore):
             pass
         return True
 
-    def _read(self, ref: str) -> bytes:
+    def read(self, ref: str) -> bytes:
+        """What is stored under a reference.
+
+        Raises:
+            ResultUnavailable: nothing is, or it is damaged.
+        """
         try:
             data = self._path(ref).read_bytes()
         except OSError as error:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -26,9 +27,10 @@ from penstock.core.errors import (
     EngineRefused,
     EngineUnreachable,
     MissingContextError,
+    ResultUnavailable,
     RunNotThere,
 )
-from penstock.core.events import ArtifactSaved, Record, RunCreated, TaskEvent, now_us
+from penstock.core.events import ArtifactSaved, Record, RunCreated, Saved, TaskEvent, now_us
 from penstock.core.interruptions import RunCancelled
 from penstock.core.model import LogLine, Run
 from penstock.core.ports import OutsideEngine
@@ -239,8 +241,20 @@ class Follower:
             state, records = records_of(known, step, len(self.steps) + 1, now_us())
             if records:
                 changed = True
+                for record in records:
+                    self._bring(getattr(record.event, "result", None), seen.reference)
                 self._record(state, records)
         return changed
+
+    def _bring(self, saved: Saved | None, reference: str) -> None:
+        """Have a value here that is kept there: it can be read when the engine is gone."""
+        if saved is None or saved.ref is None:
+            return
+        read = partial(self.engine.content, reference)
+        try:
+            self._patiently(lambda: self.live.results.adopt(saved, read))
+        except (EngineRefused, ResultUnavailable) as error:
+            engine_logger().warning("A result cannot be read here: %s", error.message)
 
     @shielded
     def _record(self, state: TaskState, records: list[Record]) -> None:
@@ -303,6 +317,7 @@ class Follower:
 
     def _end(self, seen: OutsideRun) -> State:
         kind = StateType[seen.state.upper()]
+        self._bring(seen.result, seen.reference)
         if seen.result is None and seen.error is None:
             return State(kind, seen.state_name, seen.message)
         error = seen.error

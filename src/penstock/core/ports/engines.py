@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from penstock.core.errors import ResultUnavailable
+
 if TYPE_CHECKING:
     from penstock.core.deployments import Deployment
     from penstock.core.engines import Abilities, Begun, Order, OutsideLine, OutsideRun, Placed
@@ -67,6 +69,19 @@ class OutsideEngine(ABC):
     @abstractmethod
     def lines(self, reference: str, step: str | None, after: int) -> Sequence[OutsideLine]:
         """What a run, or a step of it, has logged, but for the first lines, which were read already."""
+
+    def content(self, reference: str, ref: str) -> bytes:
+        """What a result of a run is kept as, in a store that is not Penstock's own.
+
+        Args:
+            reference: of the run.
+            ref: of the result.
+
+        Raises:
+            ResultUnavailable: it is not there.
+        """
+        hint = "see that its workers share PENSTOCK_HOME/results"
+        raise ResultUnavailable(f"{self.name} keeps no results.", hint=hint)
 
     @abstractmethod
     def cancel(self, reference: str) -> None:

@@ -36,6 +36,17 @@ class ResultStore(ABC):
         """Another record is about to refer to this value, so that it must not be swept away; False when it is gone."""
         return True
 
+    def adopt(self, saved: Saved, read: Callable[[str], bytes]) -> None:  # noqa: B027  # most have one place
+        """Keep a value that another store has, under the same reference.
+
+        Args:
+            saved: the value.
+            read: what is stored there under a reference; not asked where the value is here already.
+
+        Raises:
+            ResultUnavailable: it is not what the reference is of.
+        """
+
     def shared(self) -> bool:
         """Whether other journals refer to what is stored here, too; then nothing is removed."""
         return False

@@ -214,6 +214,13 @@ class AirflowEngine(OutsideEngine):
             self._outcomes[dag] = Outcomes(self._files.options(name_of(dag)).results)
         return self._outcomes[dag]
 
+    def content(self, reference: str, ref: str) -> bytes:
+        """See `OutsideEngine`."""
+        try:
+            return self._store(_Reference.of(reference).dag).content(ref)
+        except OutcomesUnreachable as error:
+            raise EngineUnreachable(error.message, hint=error.hint) from None
+
     def lines(self, reference: str, step: str | None, after: int) -> Sequence[OutsideLine]:
         """See `OutsideEngine`."""
         place = _Reference.of(reference)

@@ -21,7 +21,7 @@ class AirflowOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Attributes:
         dags_folder: where Airflow looks for DAGs; also AIRFLOW_DAGS_FOLDER.
         results: what every worker of Airflow reaches, for what steps hand to each other: a folder, or s3://bucket/prefix;
-            also AIRFLOW_RESULTS. Penstock's own folder when left out.
+            also AIRFLOW_RESULTS. The folder `airflow` in PENSTOCK_HOME when left out.
         python: of the environment that Penstock and the project are installed in, on Airflow's workers; also
             AIRFLOW_PYTHON. The one that deploys when left out.
         owner: shown in Airflow.
@@ -76,6 +76,6 @@ def options_of(name: str, folder: str | None, home: str, environment: Mapping[st
     return msgspec.structs.replace(
         options,
         dags_folder=os.path.join(base, os.path.expanduser(options.dags_folder)),
-        results=checked_address(options.results or home),
+        results=checked_address(options.results or os.path.join(home, "airflow")),
         python=options.python or sys.executable,
     )
