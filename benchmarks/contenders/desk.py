@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -43,6 +43,11 @@ HEARD = 20
 WARM_UPS = 20
 
 
+def lacking(site: "Site") -> NoReturn:
+    """What a topic asks of a product that it does not have."""
+    sys.exit(f"error: {type(site).__name__} cannot do what this topic asks: take it from its topics")
+
+
 class Site:
     """A product as a server. What it cannot do is not among its topics in the file of peers."""
 
@@ -58,58 +63,58 @@ class Site:
 
     def start(self, running: Plant) -> "subprocess.Popen[bytes]":
         """Start all its processes; return the one that answers."""
-        raise NotImplementedError
+        lacking(self)
 
     def prepare(self, topic: str) -> None:
         """Make through the API what the requests of a topic need."""
 
     def creating(self, number: int) -> list[Ask]:
         """Requests that make a workflow."""
-        raise NotImplementedError
+        lacking(self)
 
     def created(self) -> int:
         """How many workflows its database has."""
-        raise NotImplementedError
+        lacking(self)
 
     def triggering(self, number: int) -> list[Ask]:
         """Requests that ask for a run."""
-        raise NotImplementedError
+        lacking(self)
 
     def triggered(self) -> int:
         """How many runs its database has."""
-        raise NotImplementedError
+        lacking(self)
 
     def reading(self) -> list[Ask]:
         """Requests that read a run with its 1,000 task runs."""
-        raise NotImplementedError
+        lacking(self)
 
     def read(self, bodies: list[Any]) -> int:
         """How many completed task runs the answers tell of."""
-        raise NotImplementedError
+        lacking(self)
 
     def pages(self, runs: int) -> dict[str, tuple[Callable[[int], Ask], Right]]:
         """Pages of its runs by kind: the request for each place, and whether a run belongs into its answer."""
-        raise NotImplementedError
+        lacking(self)
 
     def listed(self, body: Any) -> list[Any]:
         """The runs in an answer."""
-        raise NotImplementedError
+        lacking(self)
 
     def moment(self, run: Any) -> Any:
         """What the runs of a page are sorted by, the newest first."""
-        raise NotImplementedError
+        lacking(self)
 
     def sending(self, number: int) -> list[Ask]:
         """Requests that tell of one thing that has happened, each of another one; `mark-NUMBER.` is in its body."""
-        raise NotImplementedError
+        lacking(self)
 
     def sent(self) -> int:
         """How many things that have happened its database has."""
-        raise NotImplementedError
+        lacking(self)
 
     def listening(self) -> dict[str, Any]:
         """How its events are listened to: path, kind, and what is said first."""
-        raise NotImplementedError
+        lacking(self)
 
 
 def call(site: Site, method: str, path: str, body: Any = None) -> Any:
