@@ -12,7 +12,7 @@ from tests.unit.access_site import PASSWORD, Site, quick_hashes  # noqa: F401 - 
 from tests.unit.test_control_api import penstock, problem  # noqa: F401 - a fixture
 
 from penstock.app import Penstock
-from penstock.control.auth import pauses
+from penstock.control.auth import pauses, sessions
 from penstock.control.auth.log import Actor
 from penstock.core.clock import now_us
 from penstock.core.errors import NotSignedIn, SignInPaused
@@ -126,20 +126,40 @@ def test_an_address_pauses_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     refused(site.token(grant_type="password", username="other", password="wrong"), "invalid_grant", 429)
 
 
-def test_a_refresh_token_is_good_once(site: Site) -> None:
+def refreshed(site: Site, token: dict[str, Any]) -> Any:
+    return site.token(grant_type="refresh_token", refresh_token=token["refresh_token"])
+
+
+@pytest.mark.parametrize("used", ["too late", "before the last", "replaced"])
+def test_a_refresh_token_is_good_once(site: Site, monkeypatch: pytest.MonkeyPatch, used: str) -> None:
     site.account("ann")
     first = site.sign_in("ann")
-    second = site.token(grant_type="refresh_token", refresh_token=first["refresh_token"]).json()
-    assert second["refresh_token"] != first["refresh_token"]
-    assert site.get("/auth/me", second["access_token"]).status_code == 200
-    told = refused(site.token(grant_type="refresh_token", refresh_token=first["refresh_token"]), "invalid_grant")
-    assert "was used before" in told
-    refused(site.token(grant_type="refresh_token", refresh_token=second["refresh_token"]), "invalid_grant")
-    for token in (first, second):  # the session has ended, for whoever stole it too
+    second = refreshed(site, first).json()
+    third = refreshed(site, first if used == "replaced" else second).json()
+    assert len({each["refresh_token"] for each in (first, second, third)}) == 3
+    assert site.get("/auth/me", third["access_token"]).status_code == 200
+    stolen = {"too late": second, "before the last": first, "replaced": second}[used]
+    if used == "too late":
+        late = now_us() + sessions.AGAIN_US + 1_000_000
+        monkeypatch.setattr(sessions, "now_us", lambda: late)
+    assert "was used before" in refused(refreshed(site, stolen), "invalid_grant")
+    refused(refreshed(site, third), "invalid_grant")
+    for token in (first, second, third):  # the session has ended, for whoever stole it too
         assert site.get("/auth/me", token["access_token"]).status_code == 401
     assert "RefreshTokenReused" in [each["action"] for each in site.audit()]
     for text in ("", "pr_", f"pr_{'0' * 32}_{'a' * 43}", second["access_token"]):
         assert site.token(grant_type="refresh_token", refresh_token=text).status_code == 400
+
+
+def test_an_answer_with_tokens_that_was_lost_is_asked_for_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.account("ann")
+    first, at = site.sign_in("ann"), now_us()
+    for seconds in (0, 10, 29):
+        now = at + seconds * 1_000_000
+        monkeypatch.setattr(sessions, "now_us", lambda now=now: now)  # type: ignore[misc]
+        last = refreshed(site, first).json()
+    assert site.get("/auth/me", last["access_token"]).status_code == 200
+    assert refreshed(site, last).status_code == 200
 
 
 def test_signing_out_and_revoking(site: Site) -> None:

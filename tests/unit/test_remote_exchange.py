@@ -281,6 +281,15 @@ def test_a_token_is_got_and_renewed_once() -> None:
     assert not refused.script
 
 
+def test_a_lost_answer_to_a_refresh_token_is_asked_for_again() -> None:
+    played = Played(
+        tokens("t1"), told(200, 1), problem(401, "x"), GONE, tokens("t2"), told(200, 2),
+        identity=Identity(user="ann", password="pw"),
+    )  # fmt: skip
+    assert (played.one(GET), played.one(GET)) == (1, 2)
+    assert [b"refresh_token=r" in (sent.content or b"") for sent in played.sent[3:5]] == [True, True]  # type: ignore[operator]
+
+
 def test_a_refresh_token_that_is_refused_is_followed_by_the_password() -> None:
     wrong = told(400, {"error": "invalid_grant", "error_description": "Wrong."})
     played = Played(

@@ -1,7 +1,8 @@
 """Signing in: a password, or a key, becomes a token for a quarter of an hour; a refresh token becomes the next one.
 
-A refresh token is good once. One that comes a second time was stolen by somebody, or the answer to it was lost: who of
-the two it is that comes, nobody knows, so the session ends for both.
+A refresh token is good once, and for half a minute more, since the answer to it may be lost: whoever asks again gets
+other tokens, and those of the lost answer are good no more. One that comes later, or from such an answer, was stolen by
+somebody; who of the two it is that comes, nobody knows, so the session ends for both.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from penstock.core.ports import Journal
 
 REFRESH_US = 30 * 86_400_000_000
 """A session ends after so long, however often it is refreshed."""
+AGAIN_US = 30_000_000
+"""So long a refresh token that was used may come again."""
 _SHAPE = re.compile(r"pr_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 _encode = msgspec.json.Encoder().encode
 
@@ -37,6 +40,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         digest: SHA-256 of the refresh token that is good.
+        former: that of the one that was used last, at `refreshed_at`.
         address, agent: where they signed in.
     """
 
@@ -45,8 +49,19 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     created_at: int
     until: int
+    former: str | None = None
+    refreshed_at: int = 0
     address: str | None = None
     agent: str | None = None
+
+    def next(self, used: str, digest: str, now: int) -> Session | None:
+        """With another refresh token in the place of the one that was used; None where that one is good no more."""
+        if hmac.compare_digest(self.digest, used):
+            return msgspec.structs.replace(self, digest=digest, former=used, refreshed_at=now)
+        again = self.former is not None and hmac.compare_digest(self.former, used)
+        if again and now - self.refreshed_at <= AGAIN_US:
+            return msgspec.structs.replace(self, digest=digest)
+        return None
 
 
 class Tokens(NamedTuple):
@@ -194,11 +209,11 @@ class Sessions:
             who = actor._replace(who=session.account, via=row.name)
             if account is None or account.disabled:
                 raise NotSignedIn(told, hint="sign in again")
-            if not hmac.compare_digest(session.digest, digest(text)):
+            after = session.next(digest(text), digest(new), now_us())
+            if after is None:
                 told = "The refresh token was used before; the session has ended."
                 return Change(entry_of("RefreshTokenReused", row.name, actor=who), (), [row])
             made.append(account)
-            after = msgspec.structs.replace(session, digest=digest(new))
             entry = entry_of("TokenRefreshed", row.name, actor=who._replace(role=account.role))
             return Change(entry, [_kept(after, row.seq)])
 
