@@ -95,8 +95,7 @@ class Identity:
 
     @staticmethod
     def _asking(**form: str) -> Call[Tokens]:
-        again = form["grant_type"] == "refresh_token"  # it is good for a while when the answer is lost
-        return Call(method="POST", path=_TOKEN, answer=Tokens, form=form, repeatable=again)
+        return Call(method="POST", path=_TOKEN, answer=Tokens, form=form, repeatable=False)
 
     def take(self, tokens: Tokens) -> None:
         """Use these tokens from now on."""
