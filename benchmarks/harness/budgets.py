@@ -97,6 +97,16 @@ ENGINE = (
         1.15,
     ),
     Budget(
+        "a flow of 20 tasks in Airflow: at most 1.15 times the same flow written for Airflow",
+        quotient("on-airflow", ("penstock-airflow", 20, "seconds"), ("airflow-hand", 20, "seconds")),
+        1.15,
+    ),
+    Budget(
+        "the DAG file of 100 tasks parsed by Airflow: at most 50 ms",
+        seconds("on-airflow", "parse_seconds", "penstock-airflow", 20),
+        0.05,
+    ),
+    Budget(
         "10,000 tasks of 1 ms on Dask: at most 1.2 times Dask alone",
         quotient("dask", ("penstock-dask", 10_000, "seconds"), ("dask-cluster", 10_000, "seconds")),
         1.2,

@@ -32,6 +32,14 @@ COLUMNS: dict[str, dict[str, Cell]] = {
         "to Penstock": cells.times_penstock,
         **RECORDED,
     },
+    "on-airflow": {
+        "tasks": cells.size,
+        "time": cells.spread("seconds"),
+        "to Penstock": cells.times_penstock,
+        "CPU": cells.spread("cpu_seconds"),
+        "a file of 100 tasks parsed": cells.spread("parse_seconds"),
+        **RECORDED,
+    },
     "on-prefect": {
         "tasks": cells.size,
         "time": cells.spread("seconds"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.contenders import SCRIPTS, Contender, Environment
-from harness.environments import python_of
+from harness.environments import FOLDER, python_of
 
 SERVICE_SECONDS = 90.0
 SERVICE_IDLE_SECONDS = 2.0  # what is measured is a server that has started, not one that still starts
@@ -104,7 +104,13 @@ class Place:
 def variables_for(contender: Contender, home: Path, database: str = "") -> dict[str, str]:
     """Return the whole process environment of a contender: nothing of the caller's but its search path."""
     port, second = free_ports(2)
-    values = {"home": str(home), "port": str(port), "scripts": str(SCRIPTS), "postgres": database}
+    values = {
+        "home": str(home),
+        "port": str(port),
+        "scripts": str(SCRIPTS),
+        "postgres": database,
+        "environments": str(FOLDER),
+    }
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),

@@ -210,7 +210,13 @@ def on_prefect(session: Session, contender: Contender, size: int) -> tuple[Sampl
     return _tasks(session, contender, "noop", ["on-prefect", str(size)])
 
 
+def on_airflow(session: Session, contender: Contender, size: int) -> tuple[Sample, str]:
+    """Time a flow in Airflow, half of its tasks one after the other, half of them at once."""
+    return _tasks(session, contender, "noop", ["on-airflow", str(size)])
+
+
 ENGINES = (
+    Topic("on-airflow", "seconds", on_airflow, (20,), (4,), most_rounds=2, job_limit=600, reference="penstock-airflow"),
     Topic("on-prefect", "seconds", on_prefect, (1_000,), (100,), job_limit=120, reference="penstock-prefect"),
     Topic("dask", "seconds", on_dask, (10_000,), (200,), job_limit=120, reference="penstock-dask"),
     Topic("dask-frames", "frame_seconds", frames_on_dask, (8,), (2,), job_limit=120, reference="penstock-dask"),

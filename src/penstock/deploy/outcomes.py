@@ -85,10 +85,6 @@ class Place(ABC):
     def names(self, folder: str) -> list[str]:
         """What is kept directly below a name."""
 
-    @abstractmethod
-    def remove(self, name: str) -> None:
-        """Keep it no longer."""
-
 
 class _Folder(Place):
     def __init__(self, root: Path) -> None:
@@ -112,9 +108,6 @@ class _Folder(Place):
         except FileNotFoundError:
             return []
 
-    def remove(self, name: str) -> None:
-        (self._root / name).unlink(missing_ok=True)
-
 
 class _Bucket(Place):
     """Credentials, the region and the endpoint come from the environment (AWS_...)."""
@@ -136,9 +129,6 @@ class _Bucket(Place):
     def names(self, folder: str) -> list[str]:
         pages = self._obstore.list(self._store, f"{folder}/")
         return sorted(found["path"].rpartition("/")[2] for page in pages for found in page)
-
-    def remove(self, name: str) -> None:
-        self._obstore.delete(self._store, name)
 
 
 class _Results(FileResultStore):
@@ -239,13 +229,6 @@ class Outcomes:
             step = unquote(name)
             if (found := self.get(run, step)) is not None:
                 yield step, found
-
-    def remove(self, run: str) -> None:
-        """Forget what is known of the steps of a run. Values stay: others may be the same."""
-        folder = f"{_OUTCOMES}/{_as_name(run)}"
-        with _reaching(self.address):
-            for name in self._place.names(folder):
-                self._place.remove(f"{folder}/{name}")
 
     def _name(self, run: str, step: str) -> str:
         return f"{_OUTCOMES}/{_as_name(run)}/{_as_name(step)}"

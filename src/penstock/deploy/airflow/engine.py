@@ -211,7 +211,7 @@ class AirflowEngine(OutsideEngine):
 
     def _store(self, dag: str) -> Outcomes:
         if dag not in self._outcomes:
-            self._outcomes[dag] = Outcomes(self._files.options(name_of(dag)).results)
+            self._outcomes[dag] = Outcomes(self._files.results_of(name_of(dag)))
         return self._outcomes[dag]
 
     def content(self, reference: str, ref: str) -> bytes:
