@@ -131,9 +131,15 @@ def test_a_stream_that_is_killed(spark: Any, logs: Path, tmp_path: Path) -> None
         os.link(logs / f"{number % 4}.log", folder / f"{number}.log")
     places = [str(folder), str(tmp_path / "out"), str(tmp_path / "checkpoint")]
     command = [sys.executable, "-c", STREAM, json.dumps(settings_in(tmp_path)), *places]
-    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    with (tmp_path / "spark.log").open("wb") as said:
+        process = subprocess.Popen(command, start_new_session=True, stderr=said)
+
+    def committed() -> bool:
+        assert process.poll() is None, (tmp_path / "spark.log").read_text()[-2000:]
+        return (tmp_path / "checkpoint" / "commits" / "1").exists()
+
     try:
-        until(lambda: (tmp_path / "checkpoint" / "commits" / "1").exists(), "the second batch is committed")
+        until(committed, "the second batch is committed", seconds=150)  # a JVM starts on a busy machine
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
