@@ -123,6 +123,7 @@ follow_logs(session("local[2]", settings), folder, out, checkpoint, files_at_onc
 """
 
 
+@pytest.mark.timeout(300)
 def test_a_stream_that_is_killed(spark: Any, logs: Path, tmp_path: Path) -> None:
     needs_spark()
     folder = tmp_path / "in"
