@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from time import perf_counter
 
 import dask_tasks
@@ -38,6 +39,7 @@ def main() -> None:
     with cluster() as made_here:
         with Client(made_here) as client:
             warm(client)
+            client.run(import_module, "penstock.engine.runners.dask_worker")
         runner = DaskRunner(made_here.scheduler_address)
         {"dask": tasks, "dask-frames": frames}[sys.argv[1]].with_options(task_runner=runner)(number(2))
 
