@@ -3,25 +3,23 @@
 Each with an API server, a scheduler with the LocalExecutor and a DAG processor of its own.
 """
 
-import json
 import os
 import pathlib
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import suppress
 from statistics import median
 from time import monotonic
 from typing import Any
 
 import plant
+from airflow_duty import STARTUP_SECONDS, call
 from common import home, number, report
 from plant import Plant
 
 HAND = os.environ["BENCH_HOW"] == "hand"
-STARTUP_SECONDS = 90.0
 RUN_SECONDS = 600.0
 WARM, PARSED, TIMES = 2, 100, 20
 BY_HAND = """from airflow.sdk import DAG, task
@@ -109,18 +107,6 @@ def prepare() -> None:
     """Make the tables of Airflow."""
     subprocess.run([program("airflow"), "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
     report()
-
-
-def call(method: str, path: str, body: object = None, token: str = "") -> Any:
-    """Call the REST API."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{os.environ['BENCH_PORT']}{path}",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)
 
 
 def until(what: str, seconds: float, look: Any) -> Any:

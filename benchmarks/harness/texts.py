@@ -29,8 +29,6 @@ TITLES = {
     "on-airflow": "The same flow in Airflow",
 }
 
-TITLES |= {"dask": "Mapped tasks of 1 ms on a Dask cluster", "dask-frames": "Frames of 100 MB on a Dask cluster"}
-
 THINGS = {
     "dask-frames": "frames",
     "trigger": "triggers",

@@ -156,7 +156,10 @@ class _BucketResults(_Results):
         """See `FileResultStore.read`."""
         data = self._place.get(f"{_RESULTS}/{ref[:2]}/{ref[2:]}")
         if data is None:
-            raise ResultUnavailable(f"The result {ref[:12]}... is not in the store.")
+            raise ResultUnavailable(
+                f"The result {ref[:12]}... is not in the store.",
+                hint="was it removed there? execute the step that made it again",
+            )
         return data
 
 

@@ -137,7 +137,10 @@ class FileResultStore(ResultStore):
             return
         data = read(saved.ref)
         if hashlib.blake2b(data, digest_size=20).hexdigest() != saved.ref:
-            raise ResultUnavailable(f"What is kept as the result {saved.ref[:12]}... is something else.")
+            raise ResultUnavailable(
+                f"What is kept as the result {saved.ref[:12]}... is something else.",
+                hint="it is damaged there: execute the step that made it again",
+            )
         self._write(data)
 
     def _serialize(self, value: Any) -> tuple[str, bytes]:

@@ -20,7 +20,7 @@ from penstock.authoring.flows import flow
 from penstock.authoring.registry import forget
 from penstock.core.context import current_scope
 from penstock.core.decisions import TaskState, evolve_task
-from penstock.core.engines import LOCAL, Order, OutsideArtifact, OutsideRun
+from penstock.core.engines import Order, OutsideArtifact, OutsideRun
 from penstock.core.errors import (
     DeploymentError,
     EngineError,
@@ -39,7 +39,7 @@ from penstock.core.workflows import WorkflowSpec, refuse_unknown
 from penstock.engine.artifacts.making import encoded
 from penstock.engine.live import LiveRun
 from penstock.engine.logs import engine_logger
-from penstock.engine.outside import engines_of
+from penstock.engine.outside import last_engine
 from penstock.engine.replay import load_error
 from penstock.engine.signals import noted, raise_noted, shielded
 from penstock.engine.workflows import told_facts
@@ -66,7 +66,7 @@ def follow(**parameters: Any) -> State:
     app = current()
     engines = Engines(app)
     try:
-        engine = engines.get([LOCAL, *engines_of(app.journal, run.deployment)][-1])
+        engine = engines.get(last_engine(app.journal, run.deployment))
         return Follower(live, run, engine, app.settings.engine_patience_seconds).follow(parameters)
     finally:
         engines.close()

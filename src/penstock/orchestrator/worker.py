@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from penstock.core.decisions import Reschedule
 from penstock.core.deployments import of_data
-from penstock.core.engines import LOCAL
 from penstock.core.errors import JournalError, PenstockError, RunError
 from penstock.core.events import now_us
 from penstock.core.ids import new_owner, owner_is_dead, owner_pid
 from penstock.core.model import Claim, Run, Worker
 from penstock.core.ports import Journal
 from penstock.engine.commands import append_command
-from penstock.engine.outside import engines_of, is_followed
+from penstock.engine.outside import is_followed, last_engine
 from penstock.orchestrator.engines import FOLLOW
 from penstock.orchestrator.losses import recover, refuse
 from penstock.orchestrator.processes import Exit, Processes
@@ -219,7 +218,7 @@ class PoolWorker:
         if known is None or time.monotonic() - known[0] > _REPORT_SECONDS:
             found = self.journal.deployments(run.deployment)
             spec = of_data(found[0].spec) if found else None
-            engine = spec.engine if spec else [LOCAL, *engines_of(self.journal, run.deployment)][-1]
+            engine = spec.engine if spec else last_engine(self.journal, run.deployment)
             known = (time.monotonic(), spec.folder if spec else None, engine)
             self._places[run.deployment] = known
         if is_followed(run, known[2]):
