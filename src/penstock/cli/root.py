@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from penstock.cli.anywhere import into_environment
 from penstock.cli.console import clean_lines, prepare_streams, say, say_error, write_json
 from penstock.cli.help import Group, examples
 from penstock.cli.servers import meant_for_server
-from penstock.core.errors import ConfigurationError, PenstockError
+from penstock.core.errors import PenstockError
 
 USAGE = 2
 """Exit code for a mistake in the command, its parameters or the setup."""
@@ -177,22 +178,12 @@ def _without_debug(arguments: list[str]) -> tuple[bool, list[str]]:
 
 def _in_profile(arguments: list[str]) -> list[str]:
     """`--profile NAME` may stand anywhere before a `--`; from here on, it is as if PENSTOCK_PROFILE named it."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    kept: list[str] = []
-    before = iter(arguments[:end])
-    for argument in before:
-        if argument == "--profile" or argument.startswith("--profile="):
-            name = argument.removeprefix("--profile=") if "=" in argument else next(before, "")
-            if not name or name.startswith("-"):
-                raise ConfigurationError("--profile names no profile.", hint="penstock profile list shows them")
-            os.environ[PROFILE] = name
-        else:
-            kept.append(argument)
+    kept, rest = into_environment(arguments, "--profile", PROFILE, "penstock profile list shows them")
     if os.environ.get(PROFILE):
         from penstock.app import load_settings
 
         load_settings()  # its variables are set before anything looks at them
-    return kept + arguments[end:]
+    return kept + rest
 
 
 def _tell(message: str, hint: str | None, code: str, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from penstock.cli.anywhere import into_environment
 from penstock.core.errors import ConfigurationError
 
 VARIABLE = "PENSTOCK_SERVER"
@@ -39,20 +40,10 @@ def meant_for_server(arguments: list[str]) -> list[str]:
     Raises:
         ConfigurationError: no address follows it, or the command cannot be meant for a server.
     """
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    kept: list[str] = []
-    before = iter(arguments[:end])
-    for argument in before:
-        if argument == "--server" or argument.startswith("--server="):
-            url = argument.removeprefix("--server=") if "=" in argument else next(before, "")
-            if not url or url.startswith("-"):
-                raise ConfigurationError("--server names no server.", hint="such as --server http://127.0.0.1:4300")
-            os.environ[VARIABLE] = url
-        else:
-            kept.append(argument)
+    kept, rest = into_environment(arguments, "--server", VARIABLE, "such as --server http://127.0.0.1:4300")
     if os.environ.get(VARIABLE) and "--help" not in kept:
         _refuse_others([each for each in kept if not each.startswith("-")])
-    return kept + arguments[end:]
+    return kept + rest
 
 
 def _refuse_others(words: list[str]) -> None:
