@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from tests.acceptance.cli_lab import Cli, until
+from tests.acceptance.cli_lab import Cli
+from tests.patience import until
 
 from penstock.core.ids import process_start
 from penstock.engine.runners.trees import descendants, kill_tree

@@ -15,8 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from tests.acceptance.duty_lab import Duty, Place, place, soon_gone, until
+from tests.acceptance.duty_lab import Duty, Place, place, soon_gone
 from tests.conftest import service_url
+from tests.patience import until
 
 from penstock.core.errors import EngineRefused, RunNotThere
 from penstock.deploy.airflow.client import AirflowClient

@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import pytest
-from tests.acceptance.duty_lab import Place, place, until
+from tests.acceptance.duty_lab import Place, place
 from tests.conftest import service_url
 from tests.integration.test_alerts_servers import Mail
+from tests.patience import until
 from tests.unit.alert_sites import SlackSite
 from tests.unit.api_server import Api, Reply, api
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.cli_lab import Cli, until
+from tests.acceptance.cli_lab import Cli
+from tests.patience import until
 
 from penstock.app import Penstock, Settings
 from penstock.orchestrator.deployments import trigger

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from tests.acceptance.cli_lab import Cli
-from tests.acceptance.duty_lab import FLOWS, Place, place, until
+from tests.acceptance.duty_lab import FLOWS, Place, place
+from tests.patience import until
 from tests.unit.web import web
 
 pytestmark = pytest.mark.acceptance

@@ -7,8 +7,8 @@ import signal
 from typing import Any
 
 import pytest
-from tests.acceptance.cli_lab import until
 from tests.acceptance.duty_lab import FLOWS, Duty, Place, place
+from tests.patience import until
 
 from penstock.engine.runners.trees import kill_tree
 

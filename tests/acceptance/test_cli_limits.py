@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.acceptance.cli_lab import Cli, until
+from tests.acceptance.cli_lab import Cli
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 

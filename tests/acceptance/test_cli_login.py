@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.acceptance.cli_lab import until
 from tests.acceptance.duty_lab import Place, place
+from tests.patience import until
 
 with warnings.catch_warnings(record=True):  # of what it imports
     from oidc_provider_mock import User, run_server_in_thread

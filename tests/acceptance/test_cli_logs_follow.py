@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tests.acceptance.cli_lab import Cli, until
+from tests.acceptance.cli_lab import Cli
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 

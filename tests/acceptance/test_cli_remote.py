@@ -8,7 +8,8 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from tests.acceptance.duty_lab import Duty, Place, place, until
+from tests.acceptance.duty_lab import Duty, Place, place
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]

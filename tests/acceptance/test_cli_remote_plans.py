@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from tests.acceptance.cli_lab import Answer
-from tests.acceptance.duty_lab import Duty, Place, place, until
+from tests.acceptance.duty_lab import Duty, Place, place
 from tests.acceptance.test_cli_remote import told, url_of, without_hint
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]

@@ -7,7 +7,8 @@ import json
 import signal
 
 import pytest
-from tests.acceptance.cli_lab import FLOWS, Cli, until
+from tests.acceptance.cli_lab import FLOWS, Cli
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 

@@ -8,7 +8,8 @@ import signal
 from typing import Any
 
 import pytest
-from tests.acceptance.cli_lab import FLOWS, Cli, until
+from tests.acceptance.cli_lab import FLOWS, Cli
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 

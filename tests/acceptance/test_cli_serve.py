@@ -12,7 +12,8 @@ import sys
 
 import pytest
 from tests.acceptance.cli_lab import ROOT, Terminal
-from tests.acceptance.duty_lab import FLOWS, Place, place, soon_gone, until
+from tests.acceptance.duty_lab import FLOWS, Place, place, soon_gone
+from tests.patience import until
 
 from penstock.engine.runners.trees import kill_tree
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.duty_lab import Duty, Place, place, until
+from tests.acceptance.duty_lab import Duty, Place, place
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from tests.acceptance.cli_lab import until
 from tests.acceptance.duty_lab import Duty, Place, place
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]

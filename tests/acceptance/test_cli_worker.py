@@ -6,7 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.acceptance.duty_lab import FLOWS, Place, is_gone, place, soon_gone, until
+from tests.acceptance.duty_lab import FLOWS, Place, is_gone, place, soon_gone
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]

@@ -15,8 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.duty_lab import Duty, Place, place, until
+from tests.acceptance.duty_lab import Duty, Place, place
 from tests.conftest import ROOT
+from tests.patience import until
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.duty_lab import Duty, Place, place, until
+from tests.acceptance.duty_lab import Duty, Place, place
+from tests.patience import until
 
 from penstock.core.clock import now_us
 from penstock.core.model import RunFilter

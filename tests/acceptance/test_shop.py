@@ -22,9 +22,10 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import pytest
-from tests.acceptance.cli_lab import ROOT, Cli, until
+from tests.acceptance.cli_lab import ROOT, Cli
 from tests.conftest import service_url
 from tests.integration.buckets import Bucket
+from tests.patience import until
 
 from penstock.app import chosen_profile
 from penstock.stores.lake import Lake

@@ -10,11 +10,12 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
 HANGS_AFTER = 30.0
@@ -63,14 +64,6 @@ def state_of_process(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if state in "ZX" else state
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = HANGS_AFTER) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
-        time.sleep(0.005)
 
 
 class Gate:

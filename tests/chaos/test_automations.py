@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from tests.chaos import automating
-from tests.chaos.lab import Lab, Worker, until
+from tests.chaos.lab import Lab, Worker
+from tests.patience import until, until_settled
 from tests.unit.automations_oracle import ACTION, KINDS, check
 from tests.unit.web import Web, web
 
@@ -57,7 +58,7 @@ def prepare(journal: Journal, name: str, url: str | None = None) -> None:
 
 
 def verify(journal: Journal, name: str, server: Web | None = None) -> None:
-    until(journal.settled, "nothing is held back")
+    until_settled(journal)
     events = [stored.event for stored in journal.read(0, 100_000)]
     fired = [e.id for e in events if isinstance(e, AutomationFired) and e.name.endswith(f"-{name}")]
     pairs = [each for each in fired if each.startswith("pairs")]
@@ -126,7 +127,7 @@ def test_several_look_after_the_same_automations_and_are_killed(
         worker.signal(signal.SIGKILL)
         assert lab.wait(worker).killed
     lab.run(automating.settle, store=store, ahead=0).value  # noqa: B018
-    until(journal.settled, "nothing is held back")
+    until_settled(journal)
     records = journal.read(0, 100_000)
     fired = check(journal, now_us(), records)
     assert sum(fired.values()) > each / 3

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from tests.conftest import service_url
+from tests.patience import until
 
 from penstock.core.deployments import Deployment
 from penstock.core.engines import EngineSettings, Order, OutsideRun
@@ -57,7 +56,7 @@ class Lab:
     def started(self, flow: str, **parameters: Any) -> tuple[str, str]:
         run = str(uuid4())
         order = Order(deployment=self.name(flow), run_id=run, parameters=parameters)
-        return run, until(lambda: self._start(order))
+        return run, until(lambda: self._start(order), "Airflow has read the file", 120, every=0.2)
 
     def _start(self, order: Order) -> str | None:
         try:
@@ -70,7 +69,7 @@ class Lab:
             found = self.engine.look(reference)
             return found if found.ended is not None else None
 
-        return until(look)
+        return until(look, "the run's end", 120, every=0.2)
 
     def events(self, run: str, step: str) -> list[Any]:
         found = self.store.get(run, step)
@@ -83,13 +82,3 @@ class Lab:
         event, data = found.records[-1]
         value = self.store.results.load(event.result, data)  # type: ignore[attr-defined]
         return value.fetch() if hasattr(value, "fetch") else value
-
-
-def until(look: Callable[[], Any], seconds: float = 120.0) -> Any:
-    """What is found as soon as something is."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if (found := look()) is not None:
-            return found
-        time.sleep(0.2)
-    raise AssertionError("it did not come")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.airflow_lab import Lab, until
+from tests.integration.airflow_lab import Lab
+from tests.patience import until
 
 from penstock.core.engines import Order
 from penstock.core.events import RunCompleted, RunFailed, TaskCompleted, TaskFailed, TaskRetrying
@@ -153,7 +154,7 @@ def test_a_cancelled_run_leaves_no_process(lab: Lab, runs: dict[str, tuple[str, 
     _, reference = lab.started("long", mark=str(lab.folder / "cancelled"))
     pid = until(lambda: _pid(lab.folder / "cancelled"))
     lab.engine.cancel(reference)
-    until(lambda: True if _gone(pid) else None)
+    until(lambda: _gone(pid))
 
 
 def _gone(pid: int) -> bool:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from tests.conftest import service_url
+from tests.patience import until
 from tests.unit.alert_sites import HOSTILE, Stand, Told, alert
 
 from penstock.connections import AlertmanagerConnection, SmtpConnection
@@ -29,15 +28,6 @@ from penstock.orchestrator import outbox
 from penstock.orchestrator.channels import Threads
 
 pytestmark = pytest.mark.integration
-
-
-def until(look: Callable[[], Any], what: str) -> Any:
-    """Wait for what a server does when it likes."""
-    end = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-    return found
 
 
 class Mail:

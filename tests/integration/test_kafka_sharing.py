@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from tests.integration.kafka_lab import Lab, lab
+from tests.patience import until
 
 from penstock.connectors.kafka import KafkaSink, KafkaTopic, share
 from penstock.core.errors import ConfigurationError, PipeTakenOver, SourceChanged, SourceUnavailable
@@ -48,13 +49,6 @@ class Member:
         self._thread.join()
         if self.error is not None:
             raise self.error
-
-
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_members_come_and_go_and_each_message_lands_once(lab: Lab) -> None:

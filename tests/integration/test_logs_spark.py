@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.acceptance.cli_lab import until
 from tests.integration.spark_here import QUIET, needs_spark, settings_in, spark_in
+from tests.patience import until
 from tests.unit.log_lines import HOSTILE
 
 from penstock import flow, task

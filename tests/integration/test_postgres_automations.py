@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.patience import until_settled
 from tests.unit.automations_oracle import Play, check, histories
 
 from penstock.automations import Automation, EmitEvent, Trigger
@@ -21,7 +21,6 @@ from penstock.orchestrator.automations import Automations, declare
 from penstock.orchestrator.emitting import emit
 
 pytestmark = pytest.mark.integration
-_PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -30,14 +29,6 @@ def journal(postgres_url: str) -> Iterator[PostgresJournal]:
     assert found.head() == 0  # its tables are there now
     yield found
     found.close()
-
-
-def until_settled(journal: PostgresJournal) -> None:
-    """Other tests use the same server, and what they have begun holds events back."""
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while not journal.settled():
-        assert time.monotonic() < end, "something holds events back"
-        time.sleep(0.005)
 
 
 class SettledPlay(Play):

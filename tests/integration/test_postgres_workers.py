@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.duty_lab import Duty, Place, place, until
+from tests.acceptance.duty_lab import Duty, Place, place
 from tests.conftest import missing
 from tests.integration.own_server import OwnServer
+from tests.patience import until
 
 pytestmark = pytest.mark.integration
 __all__ = ["place"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.patience import until
 
 from penstock.app import Penstock, Settings
 from penstock.core.deployments import Deployment
@@ -88,13 +87,6 @@ class Place:
         self.worker.stop(now=True)
         self.thread.join(30)
         self.app.close()
-
-
-def until(true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def is_gone(pid: int) -> bool:

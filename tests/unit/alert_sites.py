@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.patience import until_settled
 from tests.unit.api_server import Reply, Request
 
 from penstock.automations import Automation, Notify, Trigger
@@ -76,6 +77,7 @@ class Told:
         emit(self.journal, event, "thing", {"word": word, **facts})
 
     def settle(self, seconds: float = 0) -> None:
+        until_settled(self.journal)
         self.clock.at += int(seconds * S)
         self.automations.settle(self.clock.at)
 

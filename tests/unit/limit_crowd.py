@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.limit_workers import enter_often, hold_one, penstock_of, take_turns, until
+from tests.patience import until
+from tests.unit.limit_workers import enter_often, hold_one, penstock_of, take_turns
 
 from penstock.app import Penstock
 from penstock.core.events import now_us
@@ -52,7 +53,7 @@ class Group:
 
     def until_inside(self, name: str) -> int:
         """Wait until it is; its process."""
-        until(self.folder / f"{name}-inside")
+        until((self.folder / f"{name}-inside").exists)
         return int(self._workers[name].pid)
 
     def is_inside(self, name: str) -> bool:

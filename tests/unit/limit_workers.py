@@ -10,6 +10,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from tests.patience import until
+
 from penstock import concurrency, flow, rate_limit, task
 from penstock.app import Penstock, Settings
 from penstock.core.ports import Journal
@@ -50,14 +52,6 @@ def note(folder: str, name: str, line: str) -> None:
 def penstock_of(store: dict[str, Any]) -> Penstock:
     """A Penstock of this process."""
     return Penstock(Settings(**store, log_console=False))
-
-
-def until(path: Path, seconds: float = 30.0) -> None:
-    """Wait for a file that another process makes."""
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path.name} was never made"
-        time.sleep(0.005)
 
 
 def enter_often(store: dict[str, Any], folder: str, most: int, rounds: int, gate: Any, answers: Any) -> None:
@@ -149,7 +143,7 @@ def hold_one(
                 for _ in range(6_000):
                     time.sleep(0.01)
             elif how == "wait":
-                until(Path(folder) / f"{name}-may-leave")
+                until((Path(folder) / f"{name}-may-leave").exists)
         (Path(folder) / f"{name}-left").touch()
         return int(slot)
 

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from tests.patience import until
 
 from penstock.core.engines import OutsideLine
 from penstock.core.errors import ConfigurationError, PenstockError
@@ -223,19 +222,11 @@ def test_nothing_is_left_when_nobody_waits_any_more(project: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         if process.stdout is not None:
             process.stdout.close()
-    _until(lambda: _gone(Path(f"/proc/{child}/stat")), "its child lives")
+    until(lambda: _gone(Path(f"/proc/{child}/stat")), "its child lives")
 
 
 def _text(path: Path) -> str:
-    return str(_until(lambda: path.exists() and path.read_text(), f"{path} did not come"))
-
-
-def _until(look: Callable[[], Any], otherwise: str) -> Any:
-    for _ in range(3000):
-        if found := look():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(otherwise)
+    return str(until(lambda: path.exists() and path.read_text(), f"{path} did not come"))
 
 
 def _gone(stat: Path) -> bool:

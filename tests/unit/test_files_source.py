@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.patience import until
 
 from penstock.connectors.files import Files
 from penstock.connectors.files.scanning import Known, Queue, Scan
@@ -392,21 +393,14 @@ def test_a_source_that_follows_hands_out_what_comes_and_ends_when_it_is_closed(l
     thread.start()
     try:
         for number in (2, 3):
-            _until(lambda number=number: len(memory.tables.get("rows", ())) == number - 1)
+            until(lambda number=number: len(memory.tables.get("rows", ())) == number - 1)
             lab.put(f"{number}.csv", f"id\n{number}\n")
-        _until(lambda: len(memory.tables.get("rows", ())) == 3)
+        until(lambda: len(memory.tables.get("rows", ())) == 3)
     finally:
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
     assert memory.tables["rows"] == [{"id": 1}, {"id": 2}, {"id": 3}]
-
-
-def _until(true: Any) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 def test_closing_ends_a_source_that_follows(lab: Lab) -> None:

@@ -9,12 +9,12 @@ import os
 import random
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import until
 
 from penstock.connectors.files import Tail, rotation
 from penstock.core.errors import ConfigurationError, SourceChanged
@@ -236,13 +236,13 @@ def test_following_hands_out_what_is_written_through_a_rotation(log: Writer) -> 
         for number in range(4):
             wanted.append(f"line {number}")
             log.add(f"line {number}\n")
-            _until(lambda: arrived() == wanted)
+            until(lambda: arrived() == wanted)
             wanted.append(f"more {number}")
             log.add(f"more {number}\n")
             log.rename() if number % 2 else log.copy_and_cut()
         wanted.append("end")
         log.add("end\n")
-        _until(lambda: arrived() == wanted)
+        until(lambda: arrived() == wanted)
     finally:
         stop.set()
         thread.join(20)
@@ -271,13 +271,6 @@ def test_a_writer_that_goes_on_with_the_old_file_for_a_moment(log: Writer) -> No
 def _spot(log: Writer) -> dict[str, Any]:
     inode = (log.folder / "app.log.1").stat().st_ino
     return {"inode": inode, "head": "", "known": 0, "offset": 0, "line": 1}
-
-
-def _until(true: Any) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.005)
 
 
 def test_all_mistakes_are_told_at_once() -> None:

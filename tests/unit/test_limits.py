@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import until
 from tests.unit.engines import dead_owner, engine_on, events, newest, steps
 
 import penstock.concurrency.asyncio
@@ -70,14 +71,6 @@ class Room:
 
 def holds_nothing(app: Penstock) -> bool:
     return app.journal.tickets() == []
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(3_000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("waited in vain")
 
 
 def waiting(app: Penstock, count: int) -> None:

@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import until
 
 from penstock.app import Penstock, load_settings
 from penstock.core.deployments import Deployment
@@ -410,10 +410,10 @@ def test_a_worker_killed_in_a_task_leaves_the_tasks_before_it_done(
     worker = PoolWorker(app.journal, WorkerOptions(environment=environment_of(app.settings)))
     thread = work(worker)
     try:
-        begun = _until(lambda: next((line for line in notes(project) if line.startswith("slow")), None))
+        begun = until(lambda: next((line for line in notes(project) if line.startswith("slow")), None))
         (project / "go").touch()
         os.kill(int(begun.split()[1]), signal.SIGKILL)
-        found = _until(lambda: _ended(app, run))
+        found = until(lambda: _ended(app, run))
     finally:
         worker.stop()
         thread.join(30)
@@ -424,12 +424,3 @@ def test_a_worker_killed_in_a_task_leaves_the_tasks_before_it_done(
 def _ended(app: Penstock, run: Run) -> Run | None:
     found = app.journal.run(run.id)
     return found if found is not None and found.ended else None
-
-
-def _until(look: Any) -> Any:
-    for _ in range(1200):
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it never came")

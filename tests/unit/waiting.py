@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from tests.patience import until
 
 from penstock.app import Penstock
 from penstock.core.deployments import Deployment
@@ -66,15 +67,6 @@ def story(journal: Journal, run_id: str) -> list[str]:
         about = getattr(getattr(stored.event, "waiting", None), "key", None) or getattr(step, "key", step)
         told.append(" ".join(filter(None, (stored_name(stored.event)[0], about))))
     return told
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.005)
-    return found
 
 
 @contextmanager

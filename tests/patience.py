@@ -1,0 +1,36 @@
+"""Waiting for what another thread, process or server does when it likes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+PATIENCE_SECONDS = 60.0
+
+
+class Settling(Protocol):
+    """A journal."""
+
+    def settled(self) -> bool:
+        """Whether each event that is there can be read."""
+        ...
+
+
+def until(
+    look: Callable[[], Any],
+    what: str = "what the test waits for",
+    seconds: float = PATIENCE_SECONDS,
+    every: float = 0.01,
+) -> Any:
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
+        time.sleep(every)
+    return found
+
+
+def until_settled(journal: Settling) -> None:
+    """Wait until nothing holds events back: other tests use the same PostgreSQL, and have transactions open."""
+    until(journal.settled, "nothing holds events back")
