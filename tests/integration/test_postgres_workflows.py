@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.projects import inside
 
-from penstock.app import Penstock, load_settings
+from penstock.app import Penstock
 from penstock.core.errors import WorkflowConflict
 from penstock.core.workflows import WorkflowFilter, WorkflowSpec, read
 from penstock.engine.workflows import callables_of
@@ -22,17 +22,9 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def app(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
     """An instance of a project, with its journal on the server."""
-    (tmp_path / "pyproject.toml").write_text('[tool.penstock.workflows]\nmodules = ["pg_tasks"]\n')
-    (tmp_path / "pg_tasks.py").write_text("def add(one, two=1):\n    return one + two\n")
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PENSTOCK_DATABASE_URL", postgres_url)
-    path = list(sys.path)
-    found = Penstock(load_settings())
-    with found.activate():
+    with inside(tmp_path, monkeypatch, "pg_tasks", "def add(one, two=1):\n    return one + two\n") as found:
         yield found
-    found.close()
-    sys.path[:] = path
-    sys.modules.pop("pg_tasks", None)
 
 
 def adding(name: str, one: int, **more: Any) -> WorkflowSpec:

@@ -164,12 +164,13 @@ def test_an_answer_with_tokens_that_was_lost_is_asked_for_again(site: Site, monk
 
 def test_signing_out_and_revoking(site: Site) -> None:
     site.account("ann")
-    one, two, three = (site.sign_in("ann") for _ in range(3))
+    one, two, three, four = (site.sign_in("ann") for _ in range(4))
+    after = refreshed(site, four).json()
     assert site.asked("POST", "/auth/logout", one["access_token"]).status_code == 204
     assert site.get("/auth/me", one["access_token"]).status_code == 401
-    for text in (two["refresh_token"], three["access_token"], "nothing", "a.b.c"):
+    for text in (two["refresh_token"], three["access_token"], four["refresh_token"], "nothing", "a.b.c"):
         assert site.http.post("/auth/revoke", data={"token": text}).status_code == 200
-    for found in (two, three):
+    for found in (two, three, after):
         assert site.get("/auth/me", found["access_token"]).status_code == 401
         refused(site.token(grant_type="refresh_token", refresh_token=found["refresh_token"]), "invalid_grant")
 

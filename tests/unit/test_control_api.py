@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.projects import inside
 
-from penstock.app import Penstock, load_settings
+from penstock.app import Penstock
 from penstock.control.app import create_app
 from penstock.control.settings import ServerSettings
 from penstock.core.model import Run
@@ -50,16 +50,8 @@ NIGHTLY = {
 @pytest.fixture
 def penstock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
     """An instance in a project whose tasks workflows may call."""
-    (tmp_path / "pyproject.toml").write_text('[tool.penstock.workflows]\nmodules = ["api_tasks"]\n')
-    (tmp_path / "api_tasks.py").write_text(TASKS)
-    monkeypatch.chdir(tmp_path)
-    path = list(sys.path)
-    found = Penstock(load_settings())
-    with found.activate():
+    with inside(tmp_path, monkeypatch, "api_tasks", TASKS) as found:
         yield found
-    found.close()
-    sys.path[:] = path
-    sys.modules.pop("api_tasks", None)
 
 
 @pytest.fixture

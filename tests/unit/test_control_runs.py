@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.projects import inside
 
-from penstock.app import Penstock, load_settings
+from penstock.app import Penstock
 from penstock.authoring.loading import load_flow
 from penstock.control import artifacts as content
 from penstock.control import runs as service
@@ -66,16 +66,8 @@ BEGIN = 1_700_000_000 * SECOND
 
 @pytest.fixture
 def penstock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
-    (tmp_path / "pyproject.toml").write_text("")
-    (tmp_path / "run_flows.py").write_text(FLOWS)
-    monkeypatch.chdir(tmp_path)
-    path = list(sys.path)
-    found = Penstock(load_settings())
-    with found.activate():
+    with inside(tmp_path, monkeypatch, "run_flows", FLOWS, workflows=False) as found:
         yield found
-    found.close()
-    sys.path[:] = path
-    sys.modules.pop("run_flows", None)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import os
 import socket
-import sys
 import threading
 import time
 import warnings
@@ -19,8 +18,9 @@ import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.projects import inside
 
-from penstock.app import Penstock, load_settings
+from penstock.app import Penstock
 from penstock.control import uploads
 from penstock.control.access import LOCAL, User, current_user
 from penstock.control.app import create_app
@@ -58,17 +58,8 @@ def measured(source: str, others: list[str] = []) -> int:
 
 @pytest.fixture
 def penstock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
-    (tmp_path / "pyproject.toml").write_text('[tool.penstock.workflows]\nmodules = ["upload_tasks"]\n')
-    (tmp_path / "upload_tasks.py").write_text(TASKS)
-    monkeypatch.chdir(tmp_path)
-    path = list(sys.path)
-    sys.path.insert(0, str(tmp_path))
-    found = Penstock(load_settings())
-    with found.activate():
+    with inside(tmp_path, monkeypatch, "upload_tasks", TASKS) as found:
         yield found
-    found.close()
-    sys.path[:] = path
-    sys.modules.pop("upload_tasks", None)
 
 
 @pytest.fixture

@@ -54,12 +54,19 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: str | None = None
     agent: str | None = None
 
+    def was(self, used: str) -> bool:
+        """Whether it is the refresh token that was used last."""
+        return self.former is not None and hmac.compare_digest(self.former, used)
+
+    def has(self, shown: str) -> bool:
+        """Whether it is a refresh token of this session, the one that is good or the one before."""
+        return hmac.compare_digest(self.digest, shown) or self.was(shown)
+
     def next(self, used: str, digest: str, now: int) -> Session | None:
         """With another refresh token in the place of the one that was used; None where that one is good no more."""
         if hmac.compare_digest(self.digest, used):
             return msgspec.structs.replace(self, digest=digest, former=used, refreshed_at=now)
-        again = self.former is not None and hmac.compare_digest(self.former, used)
-        if again and now - self.refreshed_at <= AGAIN_US:
+        if self.was(used) and now - self.refreshed_at <= AGAIN_US:
             return msgspec.structs.replace(self, digest=digest)
         return None
 
@@ -241,7 +248,7 @@ class Sessions:
         shape = _SHAPE.fullmatch(text)
         if shape is not None:
             found = self._journal.credentials([f"{SESSION}/{shape[1]}"])
-            if found and hmac.compare_digest(_session(found[0].data).digest, digest(text)):
+            if found and _session(found[0].data).has(digest(text)):
                 self.end(shape[1], actor)
             return
         try:
