@@ -11,6 +11,7 @@ from penstock.core.context import tags
 from penstock.core.errors import PenstockError
 from penstock.core.extras import LateModule, late
 from penstock.core.ports import provide_datasets, provide_engine, provide_home, provide_services
+from penstock.core.release import VERSION as __version__
 from penstock.core.states import State
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from penstock.orchestrator.services import deploy, serve
 
 __all__ = [
-    "Approval", "Flow", "Penstock", "PenstockError", "State", "Task", "allow_failure", "answer_run", "approve",
-    "concurrency", "deploy", "emit_event", "flow", "get_run_logger", "journal_transaction", "pause_flow_run",
-    "pause_run", "quote", "rate_limit", "resume", "resume_flow_run", "runtime", "serve", "sleep", "suspend_flow_run",
-    "tags", "task", "transaction", "unmapped", "wait_for_input",
+    "Approval", "Flow", "Penstock", "PenstockError", "State", "Task", "__version__", "allow_failure", "answer_run",
+    "approve", "concurrency", "deploy", "emit_event", "flow", "get_run_logger", "journal_transaction",
+    "pause_flow_run", "pause_run", "quote", "rate_limit", "resume", "resume_flow_run", "runtime", "serve", "sleep",
+    "suspend_flow_run", "tags", "task", "transaction", "unmapped", "wait_for_input",
 ]  # fmt: skip
 
 _LATE = {

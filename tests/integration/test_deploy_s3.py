@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -12,6 +11,7 @@ from tests.conftest import service_url
 
 from penstock import flow, task
 from penstock.core.events import RunCompleted
+from penstock.core.release import VERSION
 from penstock.deploy.orders import COMPLETED, VERDICT, WHOLE, StepOrder
 from penstock.deploy.outcomes import Outcomes, OutcomesUnreachable, outcome
 from penstock.deploy.step import run_step
@@ -56,7 +56,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_steps_hand_their_results_on_through_a_bucket(bucket: str, tmp_path: Path) -> None:
     run, steps = str(uuid4()), tuple(step.key for step in plan_of(adding).steps)
-    order = {"penstock": version("penstock"), "results": f"s3://{bucket}/steps", "run": run, "deployment": "d"}
+    order = {"penstock": VERSION, "results": f"s3://{bucket}/steps", "run": run, "deployment": "d"}
     for step in (*steps, VERDICT):
         assert run_step(StepOrder(**order, step=step, steps=steps), adding) == COMPLETED  # type: ignore[arg-type]
     store = Outcomes(f"s3://{bucket}/steps")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +18,7 @@ from tests.patience import until
 from penstock.core.engines import OutsideLine
 from penstock.core.errors import ConfigurationError, PenstockError
 from penstock.core.events import Record, RunCompleted, TaskCompleted, TaskRetrying
+from penstock.core.release import VERSION
 from penstock.deploy.lines import read, written
 from penstock.deploy.orders import StepOrder
 from penstock.deploy.outcomes import Outcomes, OutcomesUnreachable, checked_address, outcome
@@ -84,7 +84,7 @@ def project(tmp_path: Path) -> Path:
 
 def order_of(project: Path, step: str, flow: str = "shop", **more: Any) -> dict[str, Any]:
     return {
-        **{"penstock": version("penstock"), "results": str(project.parent / "store"), "run": RUN, "step": step},
+        **{"penstock": VERSION, "results": str(project.parent / "store"), "run": RUN, "step": step},
         **{"deployment": "d", "entrypoint": f"shopping.py:{flow}", "folder": str(project), "steps": STEPS, **more},
     }
 

@@ -20,6 +20,7 @@ from penstock.app import Penstock, Settings
 from penstock.core.errors.engines import EngineError
 from penstock.core.events import Record, RunEnded, TaskEnded
 from penstock.core.model import RunFilter
+from penstock.core.release import VERSION
 from penstock.deploy.orders import COMPLETED, NOT_REACHED, TRY_AGAIN, VERDICT, StepOrder
 from penstock.deploy.outcomes import Outcomes
 from penstock.deploy.plans import Plan
@@ -27,8 +28,6 @@ from penstock.deploy.step import run_step
 from penstock.deploy.tracing import plan_of
 from penstock.futures import wait as futures_wait
 from penstock.journal.memory import MemoryJournal
-
-VERSION = __import__("importlib.metadata").metadata.version("penstock")
 
 
 @task

@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from penstock.cli.desk import Told
-from penstock.cli.version import penstock_version
 from penstock.cli.workflow_desk import Record, Text, WorkflowDesk
 from penstock.core.errors import ConfigurationError, NotWaiting
 from penstock.core.events import ErrorInfo, Waiting
 from penstock.core.extras import LateModule
 from penstock.core.model import Run, RunFilter
 from penstock.core.ports import Watch
+from penstock.core.release import VERSION
 from penstock.core.workflow_texts import Format
 from penstock.core.workflows import WorkflowFilter
 from penstock.remote import Client, answers
@@ -56,7 +56,7 @@ def client_as(server: str, identity: Identity | None, **more: Any) -> Client:
         identity=identity,
         ca_file=os.environ.get(CA_FILE) or None,
         insecure=is_insecure(),
-        agent=f"penstock/{penstock_version()}",
+        agent=f"penstock/{VERSION}",
         **more,
     )
 

@@ -21,10 +21,10 @@ from penstock.cli.db import without_password
 from penstock.cli.help import JSON, Command, examples
 from penstock.cli.session import journal_file, reading
 from penstock.cli.units import size
-from penstock.cli.version import penstock_version
 from penstock.core.errors import ConfigurationError, MissingExtra, PenstockError
 from penstock.core.events import now_us
 from penstock.core.model import RunFilter
+from penstock.core.release import VERSION
 from penstock.engine.project import project_file
 from penstock.observability.alerts import KINDS
 from penstock.orchestrator.channels import loader, project_alerts, state_of
@@ -104,7 +104,7 @@ def doctor(json: Annotated[bool, JSON] = False) -> int:
 
 def _python() -> Check:
     found = platform.python_version()
-    detail = f"Penstock {penstock_version()} on {platform.python_implementation()} {found}, {sys.executable}"
+    detail = f"Penstock {VERSION} on {platform.python_implementation()} {found}, {sys.executable}"
     return Check("python", sys.version_info >= (3, 11), detail, "Penstock needs Python 3.11 or newer")
 
 

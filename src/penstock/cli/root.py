@@ -96,9 +96,9 @@ app = typer.Typer(cls=Root, rich_markup_mode=None, pretty_exceptions_enable=Fals
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from penstock.cli.version import penstock_version
+        from penstock.core.release import VERSION
 
-        print(penstock_version())
+        print(VERSION)
         raise typer.Exit(0)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from penstock.core.errors.engines import EngineError
+from penstock.core.release import VERSION
 
 COMPLETED, TRY_AGAIN, FAILED, BROKEN, NOT_REACHED = 0, 20, 21, 22, 23
 """How the process ends. Broken: not the step failed, but what is around it; not reached: the run ended before it."""
@@ -65,9 +65,8 @@ def refuse_other_version(deployment: str, made_by: str) -> None:
     Raises:
         Misfit: it was made by another.
     """
-    here = version("penstock")
-    if here.split(".")[:2] != made_by.split(".")[:2]:
+    if VERSION.split(".")[:2] != made_by.split(".")[:2]:
         raise Misfit(
-            f"{deployment} was deployed by Penstock {made_by}, and this is Penstock {here}.",
+            f"{deployment} was deployed by Penstock {made_by}, and this is Penstock {VERSION}.",
             hint="deploy it again with the version that its workers have",
         )

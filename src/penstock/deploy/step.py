@@ -15,7 +15,6 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from penstock.core.events import (
 from penstock.core.ids import derived_run_id, run_name_of
 from penstock.core.ports import Journal
 from penstock.core.ports.running import engine_in_use
+from penstock.core.release import VERSION
 from penstock.core.states import State
 from penstock.core.workflows import of_data
 from penstock.deploy.lines import Said, within, written
@@ -252,7 +252,7 @@ def _passed_by(order: StepOrder, state: State) -> int:
 
 
 def _keep(outcomes: Outcomes, order: StepOrder, records: list[Record]) -> None:
-    outcomes.put(order.run, order.step, outcome(version("penstock"), records))
+    outcomes.put(order.run, order.step, outcome(VERSION, records))
 
 
 def _listen(handler: logging.Handler) -> None:

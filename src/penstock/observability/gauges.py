@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import resource
 import sys
 import threading
 import time
-from functools import cache
 from pathlib import Path
 
 from penstock.core.clock import now_us
 from penstock.core.ports import Journal
+from penstock.core.release import VERSION
 from penstock.core.states import FINAL_WORDS
 from penstock.observability.metrics import Registry
 
@@ -34,7 +33,7 @@ class Gauges:
     def text(self) -> str:
         """All of them, as of now, for Prometheus."""
         registry = Registry()
-        registry.gauge("penstock_info", "Which Penstock this is.", ("version",)).set(1, version=_version())
+        registry.gauge("penstock_info", "Which Penstock this is.", ("version",)).set(1, version=VERSION)
         self._runs(registry)
         self._pools(registry)
         self._workers(registry)
@@ -80,14 +79,6 @@ class Gauges:
             files = [Path(f"{self._journal.location}{end}") for end in ("", "-wal")]
             size = sum(file.stat().st_size for file in files if file.exists())
             registry.gauge("penstock_journal_bytes", "What the journal's files take, with SQLite.").set(size)
-
-
-@cache
-def _version() -> str:
-    try:
-        return importlib.metadata.version("penstock")
-    except importlib.metadata.PackageNotFoundError:
-        return "0+source"
 
 
 def of_process(registry: Registry) -> None:

@@ -14,7 +14,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from penstock.core.deployments import Deployment, Schedule
 from penstock.core.engines import EngineSettings, Placed
 from penstock.core.errors import ConfigurationError, EngineRefused, EngineUnreachable, Unsupported
 from penstock.core.files import atomic_write
+from penstock.core.release import VERSION
 from penstock.core.workflows import FILE, WorkflowSpec, references_in
 from penstock.core.workflows import as_data as workflow_data
 from penstock.deploy.airflow.abilities import ABILITIES
@@ -72,7 +72,7 @@ class DagFiles:
         traced, text = described(plan, options)
         path = self._path(plan.name, options)
         body = text.encode()
-        head = f"# Written by Penstock {version('penstock')} for {plan.name!r}: changes made here are lost. "
+        head = f"# Written by Penstock {VERSION} for {plan.name!r}: changes made here are lost. "
         data = head.encode() + b"sha256:" + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
         with _alone(path.parent):
             before = _content(path)

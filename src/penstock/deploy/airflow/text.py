@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from pprint import pformat
 from typing import Any
 
 import msgspec
 
+from penstock.core.release import VERSION
 from penstock.deploy.airflow.names import VERDICT, WHOLE, dag_id, task_id
 from penstock.deploy.airflow.options import AirflowOptions
 from penstock.deploy.airflow.schedules import Timing
@@ -50,7 +50,7 @@ def dag_text(
     """
     order, form = _plain(order), _plain(form)
     told = {key: value for key, value in order.items() if value not in (None, [])}
-    told["penstock"] = version("penstock")
+    told["penstock"] = VERSION
     if not plan.why:
         told["steps"] = [step.key for step in plan.steps]
     names = sorted({"DAG", "BaseOperator", "Param", *timing.imports})

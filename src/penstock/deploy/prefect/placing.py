@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from typing import Any
 
@@ -15,6 +14,7 @@ from penstock.core.contents import digest_of
 from penstock.core.deployments import DEFAULT_QUEUE, Deployment, Schedule
 from penstock.core.engines import EngineSettings
 from penstock.core.errors import Unsupported
+from penstock.core.release import VERSION
 from penstock.core.workflows import WorkflowSpec
 from penstock.deploy.needs import needs_of, tasks_of
 from penstock.deploy.prefect.abilities import ABILITIES
@@ -136,7 +136,7 @@ def _of_workflow(spec: WorkflowSpec, settings: EngineSettings) -> Plan:
 def _plan(
     name: str, flow: str, pool: str, queue: str, body: dict[str, Any], step: dict[str, Any], settings: EngineSettings
 ) -> Plan:
-    about = {"deployment": name, "home": settings.home, "penstock": importlib.metadata.version("penstock")}
+    about = {"deployment": name, "home": settings.home, "penstock": VERSION}
     sent = {
         "name": name,
         "entrypoint": ENTRYPOINT,
