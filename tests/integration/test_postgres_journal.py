@@ -23,14 +23,17 @@ from tests.unit.journal_workers import PROCESSES, open_postgres_at_once
 from penstock.core.errors import (
     ConfigurationError,
     JournalCorrupt,
+    JournalError,
     JournalFull,
     JournalOutdated,
     JournalReadOnly,
     JournalTooNew,
     JournalUnavailable,
+    SequenceConflict,
 )
-from penstock.core.events import Record, RunCompleted
+from penstock.core.events import Append, Record, RunCompleted
 from penstock.core.model import RunFilter
+from penstock.core.plans import Happened
 from penstock.journal import migrations, schema, versions
 from penstock.journal.postgres import PostgresJournal, server
 from penstock.journal.upgrade import Upgrade, downgrade, upgrade
@@ -329,6 +332,40 @@ def test_no_query_is_compiled(postgres_url: str) -> None:
     plan = "\n".join(row[0] for row in explained)
     assert "Seq Scan" in plan
     assert "JIT" not in plan
+
+
+def test_streams_begun_together_are_one_exchange(postgres_url: str, admin: psycopg.Connection) -> None:
+    with closing(PostgresJournal(postgres_url)) as journal:
+
+        def begun(first: int, last: int, size: int = 5) -> list[Append]:
+            return [
+                Append(f"event/{number}", 0, [Record(Happened(at=number, name="e", about="x" * size))])
+                for number in range(first, last)
+            ]
+
+        journal.commit(begun(0, 40))
+        session = journal._writer._session
+        assert session is not None
+        waits: list[float] = []
+        wait = session._wait
+        session._wait = lambda deadline, events: (waits.append(deadline), wait(deadline, events))[1]  # type: ignore[method-assign, func-returns-value]
+        journal.commit(begun(40, 60))
+        assert len(waits) <= 5, "it waits for each statement"
+        assert admin.execute("SELECT count(DISTINCT xmin::text) FROM penstock.events WHERE at >= 40").fetchone() == (1,)
+        for known in (0, 59):
+            with pytest.raises(SequenceConflict) as caught:
+                journal.commit([*begun(60, 70), *begun(known, known + 1), *begun(70, 80)])
+            assert caught.value.stream == f"event/{known}"
+            with pytest.raises(SequenceConflict) as caught:
+                journal.commit([*begun(60, 70), Append(f"event/{known}", 7, [Record(Happened(at=1, name="e"))])])
+            assert caught.value.stream == f"event/{known}"
+        assert admin.execute("SELECT count(*), max(at) FROM penstock.events").fetchone() == (60, 59)
+        long = f"event/{os.urandom(8000).hex()}"  # for an index
+        with pytest.raises(JournalError):
+            journal.commit([*begun(60, 61), Append(long, 0, [Record(Happened(at=61, name="e"))])])
+        journal.commit(begun(60, 400, size=100_000))  # more than fits into the buffers on the way
+        assert journal._writer._session is session
+        assert admin.execute("SELECT count(*), max(at) FROM penstock.events").fetchone() == (400, 399)
 
 
 def test_a_full_disk_loses_nothing_that_was_recorded(postgres_url: str, admin: psycopg.Connection) -> None:

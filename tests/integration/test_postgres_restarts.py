@@ -88,6 +88,7 @@ def test_the_server_crashes_in_the_middle_of_appends(own_server: OwnServer) -> N
 
 
 def test_a_server_that_stays_away(own_server: OwnServer) -> None:
+    PostgresJournal(own_server.url).close()  # with its tables: making them takes time
     journal = PostgresJournal(own_server.url, outage_seconds=1.5)
     run_id = begin_run(journal)
     own_server.stop()

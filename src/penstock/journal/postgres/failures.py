@@ -28,15 +28,17 @@ class Refused(Exception):
     Attributes:
         sqlstate: the five characters of the SQL standard.
         constraint: the constraint that was violated, if any.
+        place: which of several statements was refused.
     """
 
-    def __init__(self, sqlstate: str, text: str, constraint: str = "") -> None:
+    def __init__(self, sqlstate: str, text: str, constraint: str = "", place: int = 0) -> None:
         super().__init__(text)
         self.sqlstate = sqlstate
         self.constraint = constraint
+        self.place = place
 
     @staticmethod
-    def by(result: Any) -> Refused | Lost:
+    def by(result: Any, place: int = 0) -> Refused | Lost:
         """The refusal a result stands for; a server that goes away is a loss."""
 
         def field(code: int) -> str:
@@ -46,7 +48,7 @@ class Refused(Exception):
         sqlstate = field(_SQLSTATE)
         if not sqlstate or sqlstate.startswith(_GONE):
             return Lost(text or "the connection was lost")
-        return Refused(sqlstate, text, field(_CONSTRAINT))
+        return Refused(sqlstate, text, field(_CONSTRAINT), place)
 
 
 def unavailable(place: str, seconds: float, reason: str) -> JournalUnavailable:

@@ -17,7 +17,7 @@ from penstock.journal.access import Execute
 from penstock.journal.claims import CLAIMABLE
 from penstock.journal.postgres import server
 from penstock.journal.postgres.failures import Refused, journal_error
-from penstock.journal.postgres.link import Link, Session, rows_of
+from penstock.journal.postgres.link import Link, Session, Statement, rows_of
 from penstock.journal.postgres.once import Once
 from penstock.journal.postgres.statements import (
     CHANNEL,
@@ -301,20 +301,21 @@ def _append_parts(
     exact: bool,
 ) -> str | None:
     """Write all of it. The stream whose last record is another than expected, if there is one: nothing was written."""
-    stream = ""
+    statements = [
+        (item.stream, Statement(shape, partial(append_sql, shape), values))
+        for item, parts in items
+        for shape, values in parts
+    ]
+    begin = all(item.expected_seq == 0 for item, _ in items)
     try:
-        if cursor is None and not then and len(items) == 1 and len(items[0][1]) == 1:
-            stream = items[0][0].stream
-            shape, values = items[0][1][0]
-            return None if session.execute(shape, partial(append_sql, shape), values, deadline) else stream
+        if cursor is None and not then and (len(statements) == 1 or begin):
+            return _execute(session, statements, deadline)
         with session.transaction(deadline):
             if cursor is not None and not session.query(*move_cursor_sql(*cursor), deadline).command_tuples:
                 raise _Elsewhere(_CURSOR)
-            for item, parts in items:
-                stream = item.stream
-                for shape, values in parts:
-                    if session.execute(shape, partial(append_sql, shape), values, deadline) == 0:
-                        raise _Elsewhere(stream)
+            other = _execute(session, statements, deadline)
+            if other is not None:
+                raise _Elsewhere(other)
             for sql, parameters in then:
                 if session.query(sql, parameters, deadline).command_tuples != 1 and exact:
                     raise _Elsewhere(_ROW)
@@ -323,8 +324,24 @@ def _append_parts(
         return str(found.args[0])
     except Refused as error:
         if error.sqlstate == _UNIQUE:
-            return stream
+            return _ROW
         raise
+
+
+def _execute(session: Session, statements: list[tuple[str, Statement]], deadline: float) -> str | None:
+    """Append in one exchange. The stream whose last record is another than expected, if there is one."""
+    try:
+        if len(statements) == 1:
+            counts = [session.execute(*statements[0][1], deadline)]
+        elif not statements:
+            counts = []
+        else:
+            counts = session.execute_all([statement for _, statement in statements], deadline)
+    except Refused as error:
+        if error.sqlstate == _UNIQUE:
+            return statements[error.place][0]
+        raise
+    return next((stream for (stream, _), count in zip(statements, counts, strict=True) if not count), None)
 
 
 _CURSOR, _ROW = "(cursor)", "(row)"

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from penstock.core.errors import JournalUnavailable, PenstockError, WrongProcess
 from penstock.core.extras import require
@@ -54,6 +54,14 @@ def _make_room(frames: int) -> None:
         _make_room(frames - 1)
 
 
+class Statement(NamedTuple):
+    """A statement that is prepared once for each name; all values are binary."""
+
+    name: Any
+    sql: Callable[[], str]
+    values: Sequence[bytes | None]
+
+
 class Session:
     """A live connection. Every call ends by its deadline."""
 
@@ -70,16 +78,49 @@ class Session:
         Returns:
             How many rows it wrote or returned.
         """
-        prepared = self._prepared.get(name)
-        if prepared is None:
-            prepared = b"s%d" % len(self._prepared)
-            self._exchange(lambda: self._pgconn.send_prepare(prepared, sql().encode()), deadline)
-            self._prepared[name] = prepared
-        statement = prepared
+        prepared = self._prepare(name, sql, deadline)
         result = self._exchange(
-            lambda: self._pgconn.send_query_prepared(statement, values, [1] * len(values), 1), deadline
+            lambda: self._pgconn.send_query_prepared(prepared, values, [1] * len(values), 1), deadline
         )
         return result.command_tuples or 0
+
+    def execute_all(self, statements: Sequence[Statement], deadline: float) -> list[int]:
+        """Execute statements in one exchange; where no transaction was begun, they are one: all or nothing.
+
+        Returns:
+            How many rows each wrote or returned.
+
+        Raises:
+            Refused: one of them was refused; its `place` tells which.
+        """
+        prepared = [self._prepare(each.name, each.sql, deadline) for each in statements]
+        counts, failed = [], None
+        self._pgconn.enter_pipeline_mode()
+        try:
+            for name, (_, _, values) in zip(prepared, statements, strict=True):
+                self._pgconn.send_query_prepared(name, values, [1] * len(values), 1)
+            self._pgconn.pipeline_sync()
+            self._flush(deadline)
+            for place in range(len(statements)):
+                result = self._latest(deadline)
+                counts.append(result.command_tuples or 0)
+                if result.status not in _FINE and failed is None:
+                    failed = Refused.by(result, place)
+            self._latest(deadline)  # of the synchronization
+            self._pgconn.exit_pipeline_mode()
+        except psycopg.Error as error:
+            raise Lost(str(error)) from error
+        if failed is not None:
+            raise failed
+        return counts
+
+    def _prepare(self, name: Any, sql: Callable[[], str], deadline: float) -> bytes:
+        prepared = self._prepared.get(name)
+        if prepared is None:
+            made = prepared = b"s%d" % len(self._prepared)
+            self._exchange(lambda: self._pgconn.send_prepare(made, sql().encode()), deadline)
+            self._prepared[name] = prepared
+        return prepared
 
     def query(self, sql: str, parameters: Sequence[Any], deadline: float) -> PGresult:
         """Execute a statement with `?` for its parameters."""
@@ -114,30 +155,39 @@ class Session:
         self.script("COMMIT", deadline)
 
     def _exchange(self, send: Callable[[], None], deadline: float) -> PGresult:
-        pgconn = self._pgconn
         try:
             send()
-            while pgconn.flush():
-                self._wait(deadline, select.POLLIN | select.POLLOUT)
-                pgconn.consume_input()
-            failed = result = None
-            while True:
-                while pgconn.is_busy():
-                    self._wait(deadline, select.POLLIN)
-                    pgconn.consume_input()
-                latest = pgconn.get_result()
-                if latest is None:
-                    break
-                result = latest
-                if latest.status not in _FINE and failed is None:
-                    failed = latest
+            self._flush(deadline)
+            result = self._latest(deadline)
         except psycopg.Error as error:
             raise Lost(str(error)) from error
-        if failed is not None:
-            raise Refused.by(failed)
-        if result is None:
-            raise Lost("the connection gave no answer")
+        if result.status not in _FINE:
+            raise Refused.by(result)
         return result
+
+    def _flush(self, deadline: float) -> None:
+        while self._pgconn.flush():
+            self._wait(deadline, select.POLLIN | select.POLLOUT)
+            self._pgconn.consume_input()
+
+    def _latest(self, deadline: float) -> PGresult:
+        """The answer to what was sent: of several, the first that is no success, or else the last."""
+        pgconn = self._pgconn
+        found: PGresult | None = None
+        while True:
+            while pgconn.is_busy():
+                self._wait(deadline, select.POLLIN)
+                pgconn.consume_input()
+            latest = pgconn.get_result()
+            if latest is None:
+                break
+            if found is None or found.status in _FINE:
+                found = latest
+            if latest.status == ExecStatus.PIPELINE_SYNC:  # nothing follows it
+                break
+        if found is None:
+            raise Lost("the connection gave no answer")
+        return found
 
     def _wait(self, deadline: float, events: int) -> None:
         left = deadline - time.monotonic()
