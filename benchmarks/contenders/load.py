@@ -19,8 +19,6 @@ from typing import Any
 
 Headers = dict[str, str]
 LIMIT = 1 << 24
-TRIES = 200
-PAUSE_SECONDS = 0.05
 TRIES = 50
 PAUSE_SECONDS = 0.05
 
