@@ -34,3 +34,21 @@ def until(
 def until_settled(journal: Settling) -> None:
     """Wait until nothing holds events back: other tests use the same PostgreSQL, and have transactions open."""
     until(journal.settled, "nothing holds events back")
+
+
+def undisturbed(journal: Any, turn: Callable[[], Any]) -> None:
+    """Take a turn, again where something held events of the journal back before its end."""
+    settled, said = journal.settled, [False]
+
+    def asked() -> bool:
+        said.append(settled())
+        return said[-1]
+
+    while not all(said):
+        until_settled(journal)
+        said.clear()
+        journal.settled = asked
+        try:
+            turn()
+        finally:
+            journal.settled = settled

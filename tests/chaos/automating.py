@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.workers import opened
+from tests.patience import undisturbed
 
 from penstock.core.clock import Clock, clock_of
 from penstock.orchestrator.automations import Automations
@@ -28,13 +28,7 @@ class Ahead(Clock):
 def settle(store: dict[str, Any], ahead: float, fault: list[Any] | None = None) -> None:
     """Do all that is to be done; PostgreSQL may not have noticed yet that a process is gone, and hold events back."""
     with opened(store, fault) as app, clock_of(Ahead(ahead)):
-        automations = Automations(app.journal, {})
-        while True:
-            settled = app.journal.settled()
-            automations.settle()
-            if settled:
-                return
-            time.sleep(0.01)
+        undisturbed(app.journal, Automations(app.journal, {}).settle)
 
 
 def attend(store: dict[str, Any], ready: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.patience import until_settled
+from tests.patience import undisturbed, until_settled
 from tests.unit.automations_oracle import Play, check, histories
 
 from penstock.automations import Automation, EmitEvent, Trigger
@@ -35,8 +35,7 @@ class SettledPlay(Play):
     """Each turn sees all there is."""
 
     def turn(self, which: int) -> None:
-        until_settled(self.journal)  # type: ignore[arg-type]
-        super().turn(which)
+        undisturbed(self.journal, lambda: super(SettledPlay, self).turn(which))
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

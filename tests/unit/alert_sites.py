@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.patience import until_settled
+from tests.patience import undisturbed
 from tests.unit.api_server import Reply, Request
 
 from penstock.automations import Automation, Notify, Trigger
@@ -77,9 +77,8 @@ class Told:
         emit(self.journal, event, "thing", {"word": word, **facts})
 
     def settle(self, seconds: float = 0) -> None:
-        until_settled(self.journal)
         self.clock.at += int(seconds * S)
-        self.automations.settle(self.clock.at)
+        undisturbed(self.journal, lambda: self.automations.settle(self.clock.at))
 
     def ended(self) -> list[ActionEnded]:
         return [each.event for each in self.journal.read(0, 10_000) if isinstance(each.event, ActionEnded)]
