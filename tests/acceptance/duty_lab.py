@@ -55,7 +55,8 @@ class Duty:
         def found() -> dict[str, Any] | None:
             over = self.process.poll() is not None and not self._readers[0].is_alive()
             seen = self.all(name, run_id)
-            assert seen or not over, f"it ended without saying {name}: {self.err}"
+            told = f"it ended with {self.process.poll()} without saying {name}: {self.events} {self.err}"
+            assert seen or not over, told
             return seen[0] if seen else None
 
         return until(found, f"{name} of {run_id}")

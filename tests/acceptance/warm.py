@@ -71,6 +71,8 @@ class Starter:
                     os.close(handle)
             end = time.monotonic() + seconds
             pid = int.from_bytes(asked.recv(4), "big")
+            if not pid:
+                raise Ended(f"penstock {' '.join(args)}: it was never begun")
             out, err = _read([pipes[0][0], pipes[1][0]], pid, end)
             told = asked.recv(4)
         if len(told) != 4:
