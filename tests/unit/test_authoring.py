@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -17,6 +18,10 @@ from penstock.exceptions import MappingLengthMismatch, MappingMissingIterable
 from penstock.task_runners import ThreadPoolTaskRunner
 
 
+def test_its_version_is_that_of_the_package() -> None:
+    assert penstock.__version__ == metadata.version("penstock")
+
+
 def test_the_public_names_are_these() -> None:
     assert sorted(penstock.__all__) == [
         "Approval",
@@ -25,6 +30,7 @@ def test_the_public_names_are_these() -> None:
         "PenstockError",
         "State",
         "Task",
+        "__version__",
         "allow_failure",
         "answer_run",
         "approve",
