@@ -14,8 +14,9 @@ import pytest
 from tests.conftest import service_url
 from tests.integration import prefect_flows
 from tests.integration.prefect_lab import deployment, ended, engine_at, environment, wait_until, worker
+from tests.patience import until
 
-from penstock.core.engines import Order
+from penstock.core.engines import Order, OutsideLine
 from penstock.core.ids import new_run_id
 from penstock.deploy.prefect.engine import PrefectEngine
 from penstock.journal.results import FileResultStore
@@ -98,9 +99,14 @@ def test_a_run_is_executed_and_told_of(there: There) -> None:
     assert run.started is not None
     assert run.started <= step.started <= step.ended
     assert [(made.kind, made.key, made.content) for made in run.artifacts] == [("markdown", "page", "# Shop")]
-    lines = there.engine.lines(reference, None, 0)
+
+    def read() -> list[OutsideLine] | None:
+        """The log, where nothing was added to it between two readings: Prefect sends lines some time after them."""
+        whole, rest = (there.engine.lines(reference, None, after) for after in (0, 2))
+        return whole if [line.message for line in rest] == [line.message for line in whole[2:]] else None
+
+    lines = until(read, "the same lines twice", 20, every=0.2)
     assert ("fetched 1", "fetch#2") in [(line.message, line.step) for line in lines]
-    assert [line.message for line in there.engine.lines(reference, None, 2)] == [line.message for line in lines[2:]]
     assert there.engine.find(Order(deployment="any", run_id=run_id)) == reference
 
 
