@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
+
+from penstock.core.ports import Journal
 
 PATIENCE_SECONDS = 60.0
-
-
-class Settling(Protocol):
-    """A journal."""
-
-    def settled(self) -> bool:
-        """Whether each event that is there can be read."""
-        ...
 
 
 def until(
@@ -31,7 +25,7 @@ def until(
     return found
 
 
-def until_settled(journal: Settling) -> None:
+def until_settled(journal: Journal) -> None:
     """Wait until nothing holds events back: other tests use the same PostgreSQL, and have transactions open."""
     until(journal.settled, "nothing holds events back")
 

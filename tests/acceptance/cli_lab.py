@@ -19,9 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.acceptance.warm import starter
+from tests.acceptance.warm import ROOT, clean_environ, starter
 
-ROOT = Path(__file__).resolve().parents[2]
 FLOWS = Path(__file__).with_name("cli_flows.py")
 _PATIENCE_SECONDS = 60.0
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -54,7 +53,7 @@ class Cli:
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
         self.home = home
-        kept = {n: v for n, v in os.environ.items() if not n.startswith(("PENSTOCK_", "_PENSTOCK"))}
+        kept = clean_environ()
         for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING"):
             kept.pop(name, None)
         self.environ = {

@@ -29,6 +29,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def clean_environ() -> dict[str, str]:
+    """The environment without Penstock's own settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "_PENSTOCK"))}
+
+
 class Ended(Exception):
     """The process that forks is no more, or the command did not end in time."""
 
@@ -39,8 +44,7 @@ class Starter:
     def __init__(self) -> None:
         folder = tempfile.mkdtemp(prefix="penstock-warm-")
         self._path = f"{folder}/socket"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "_PENSTOCK"))}
-        environ = {**kept, "PYTHONPATH": f"{ROOT}/src{os.pathsep}{ROOT}", "PYTHONUTF8": "1"}
+        environ = {**clean_environ(), "PYTHONPATH": f"{ROOT}/src{os.pathsep}{ROOT}", "PYTHONUTF8": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.warm", self._path],
             cwd=ROOT,
@@ -142,7 +146,10 @@ def _tell(asked: socket.socket) -> None:
     size, handles, _, _ = socket.recv_fds(asked, 4, 3)
     order = b""
     while len(order) < int.from_bytes(size, "big"):
-        order += asked.recv(1 << 16)
+        more = asked.recv(1 << 16)
+        if not more:  # who asked is gone
+            return
+        order += more
     pid = os.fork()
     if pid == 0:
         asked.close()

@@ -11,14 +11,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.patience import until
+from tests import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 HANGS_AFTER = 30.0
+until = partial(patience.until, seconds=HANGS_AFTER)
 
 
 class Ended(NamedTuple):

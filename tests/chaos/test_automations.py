@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from tests.chaos import automating
-from tests.chaos.lab import Lab, Worker
-from tests.patience import until, until_settled
+from tests.chaos.lab import Lab, Worker, until
+from tests.patience import until_settled
 from tests.unit.automations_oracle import ACTION, KINDS, check
 from tests.unit.web import Web, web
 

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
-from tests.chaos.lab import Ended, Gate, Lab, Worker, state_of_process
+from tests.chaos.lab import Ended, Gate, Lab, Worker, state_of_process, until
 from tests.chaos.trouble import at_work, lines_in
-from tests.patience import until
 
 from penstock.core.errors import InvalidTransition
 from penstock.core.events import RunResumed, now_us

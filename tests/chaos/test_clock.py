@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
-from tests.chaos.lab import Lab
+from tests.chaos.lab import Lab, until
 from tests.chaos.trouble import lines_in
-from tests.patience import until
 
 from penstock.core.model import RunFilter
 from penstock.core.ports import Journal

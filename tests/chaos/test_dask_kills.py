@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 from tests.chaos import dask_gates
-from tests.chaos.lab import ROOT
+from tests.chaos.lab import ROOT, until
 from tests.integration.dask_cluster import Cluster
-from tests.patience import until
 from tests.unit.engines import newest, steps
 
 from penstock.app import Penstock, Settings

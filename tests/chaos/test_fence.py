@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
-from tests.chaos.lab import Lab, Worker
-from tests.patience import until
+from tests.chaos.lab import Lab, Worker, until
 
 from penstock.core.events import now_us
 from penstock.core.model import Run

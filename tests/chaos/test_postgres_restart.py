@@ -13,10 +13,9 @@ from uuid import uuid4
 import pytest
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family, recorded_attempts
-from tests.chaos.lab import ROOT, Lab
+from tests.chaos.lab import ROOT, Lab, until
 from tests.chaos.shapes import SHAPES, effects_in
 from tests.conftest import missing
-from tests.patience import until
 
 from penstock.app import open_journal
 from penstock.core.model import RunFilter

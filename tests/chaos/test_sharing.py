@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from tests.chaos import sharing
 from tests.chaos.invariants import nothing_is_under_way
-from tests.chaos.lab import Gate, Lab
+from tests.chaos.lab import Gate, Lab, until
 from tests.chaos.sharing import EFFECTS, lines
-from tests.patience import until
 
 from penstock.core.ports import Journal
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
-from tests.chaos.lab import Ended, Lab, state_of_process
+from tests.chaos.lab import Ended, Lab, state_of_process, until
 from tests.chaos.trouble import at_work, lines_in
-from tests.patience import until
 
 from penstock.core.events import now_us
 from penstock.core.model import Run, RunFilter

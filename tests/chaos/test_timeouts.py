@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from tests.chaos import workers
 from tests.chaos.invariants import check_run, family
-from tests.chaos.lab import Ended, Lab, state_of_process
+from tests.chaos.lab import Ended, Lab, state_of_process, until
 from tests.chaos.trouble import at_work
-from tests.patience import until
 
 from penstock.core.model import RunFilter
 from penstock.core.ports import Journal

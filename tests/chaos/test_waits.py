@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from tests.chaos import patience, workers
 from tests.chaos.invariants import check_run, family, recorded_attempts
-from tests.chaos.lab import Gate, Lab, Worker
+from tests.chaos.lab import Gate, Lab, Worker, until
 from tests.chaos.patience import ENTRYPOINT, POOL
 from tests.chaos.shapes import effects_in
-from tests.patience import until
 
 from penstock.core.deployments import Deployment
 from penstock.core.events import ON_REQUEST, RunAnswered, RunClaimed, RunPaused, now_us

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+from tests import patience
 from tests.conftest import service_url
-from tests.patience import until
 
 from penstock.core.deployments import Deployment
 from penstock.core.engines import EngineSettings, Order, OutsideRun
 from penstock.core.errors import EngineUnreachable
 from penstock.deploy.airflow.engine import AirflowEngine, airflow_engine
 from penstock.deploy.outcomes import Outcomes
+
+until = partial(patience.until, seconds=120.0, every=0.2)
 
 
 class Lab:
@@ -56,7 +59,7 @@ class Lab:
     def started(self, flow: str, **parameters: Any) -> tuple[str, str]:
         run = str(uuid4())
         order = Order(deployment=self.name(flow), run_id=run, parameters=parameters)
-        return run, until(lambda: self._start(order), "Airflow has read the file", 120, every=0.2)
+        return run, until(lambda: self._start(order), "Airflow has read the file")
 
     def _start(self, order: Order) -> str | None:
         try:
@@ -69,7 +72,7 @@ class Lab:
             found = self.engine.look(reference)
             return found if found.ended is not None else None
 
-        return until(look, "the run's end", 120, every=0.2)
+        return until(look, "the run's end")
 
     def events(self, run: str, step: str) -> list[Any]:
         found = self.store.get(run, step)

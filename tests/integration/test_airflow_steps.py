@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.airflow_lab import Lab
-from tests.patience import until
+from tests.integration.airflow_lab import Lab, until
 
 from penstock.core.engines import Order
 from penstock.core.events import RunCompleted, RunFailed, TaskCompleted, TaskFailed, TaskRetrying

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.patience import until
+from tests.unit.waiting import until
 
 from penstock.app import Penstock, Settings
 from penstock.core.deployments import Deployment

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.patience import until
 from tests.unit.limit_workers import enter_often, hold_one, penstock_of, take_turns
+from tests.unit.waiting import until
 
 from penstock.app import Penstock
 from penstock.core.events import now_us

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.patience import until
+from tests.unit.waiting import until
 
 from penstock import concurrency, flow, rate_limit, task
 from penstock.app import Penstock, Settings

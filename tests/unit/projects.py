@@ -30,7 +30,6 @@ def inside(
     (folder / f"{module}.py").write_text(text)
     monkeypatch.chdir(folder)
     path = list(sys.path)
-    sys.path.insert(0, str(folder))
     found = Penstock(load_settings())
     with found.activate():
         yield found

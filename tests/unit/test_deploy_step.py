@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.patience import until
+from tests.unit.waiting import until
 
 from penstock.core.engines import OutsideLine
 from penstock.core.errors import ConfigurationError, PenstockError

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.patience import until
+from tests import patience
 
 from penstock.connectors.files import Files
 from penstock.connectors.files.scanning import Known, Queue, Scan
@@ -28,6 +29,8 @@ from penstock.core.ports.data import Batch, Counts, Place, Position, Source
 from penstock.data.ingest import ingest
 from penstock.testing.data_memory import Memory, MemorySink
 from penstock.testing.data_sources import Row, SourceConformance
+
+until = partial(patience.until, seconds=20.0)
 
 
 class Lab:

@@ -10,17 +10,20 @@ import random
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.patience import until
+from tests import patience
 
 from penstock.connectors.files import Tail, rotation
 from penstock.core.errors import ConfigurationError, SourceChanged
 from penstock.core.ports.data import Position
 from penstock.data.ingest import ingest
 from penstock.testing.data_memory import Memory, MemorySink
+
+until = partial(patience.until, seconds=20.0)
 
 
 class Writer:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.patience import until
 from tests.unit.engines import dead_owner, engine_on, events, newest, steps
+from tests.unit.waiting import until
 
 import penstock.concurrency.asyncio
 import penstock.concurrency.sync

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.patience import until
 from tests.unit.engines import dying, engine_on, newest
-from tests.unit.waiting import answered, begin, meanwhile, paused, run_of, story, value_of, worker_of
+from tests.unit.waiting import answered, begin, meanwhile, paused, run_of, story, until, value_of, worker_of
 
 from penstock import flow, runtime, sleep, task, wait_for_input
 from penstock.app import Penstock

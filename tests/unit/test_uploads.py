@@ -58,6 +58,7 @@ def measured(source: str, others: list[str] = []) -> int:
 
 @pytest.fixture
 def penstock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
+    monkeypatch.syspath_prepend(tmp_path)
     with inside(tmp_path, monkeypatch, "upload_tasks", TASKS) as found:
         yield found
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.patience import until
 from tests.unit.engines import engine_on
-from tests.unit.waiting import answered, begin, run_of, story, value_of, worker_of
+from tests.unit.waiting import answered, begin, run_of, story, until, value_of, worker_of
 
 from penstock import approve, flow, get_run_logger, pause_run, sleep, task, wait_for_input
 from penstock.core.errors import BadWait, InvalidTransition, MissingContextError, NotWaiting

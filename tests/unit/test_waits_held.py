@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.patience import until
 from tests.unit.engines import dying, engine_on, names, newest, steps
-from tests.unit.waiting import meanwhile, paused, run_of, story, value_of
+from tests.unit.waiting import meanwhile, paused, run_of, story, until, value_of
 
 from penstock import approve, flow, pause_run, runtime, sleep, task, wait_for_input
 from penstock.app import Penstock

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from tests.patience import until
+from tests import patience
 
 from penstock.app import Penstock
 from penstock.core.deployments import Deployment
@@ -19,6 +20,7 @@ from penstock.orchestrator.deployments import trigger
 from penstock.testing.simulation import Simulation
 
 PATIENCE_SECONDS = 30.0
+until = partial(patience.until, seconds=PATIENCE_SECONDS)
 
 
 @contextmanager
