@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from tests.chaos import dask_gates
-from tests.chaos.lab import ROOT, until
+from tests.chaos.lab import ROOT
 from tests.integration.dask_cluster import Cluster
+from tests.patience import PATIENCE_SECONDS, until
 from tests.unit.engines import newest, steps
 
 from penstock.app import Penstock, Settings
@@ -24,7 +25,6 @@ from penstock.task_runners import DaskRunner
 from penstock.testing.engine_flows import notes_in
 
 pytestmark = [pytest.mark.chaos, pytest.mark.integration, pytest.mark.timeout(150)]
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ class Running:
         self.state = self._call()
 
     def result(self) -> Any:
-        self._thread.join(PATIENCE)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive(), f"it hangs: {notes_in(self.folder)}"
         return self.state.result()
 
     def wait(self) -> Any:
-        self._thread.join(PATIENCE)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive(), f"it hangs: {notes_in(self.folder)}"
         return self.state
 
@@ -86,8 +86,8 @@ def count_of(folder: Path) -> Callable[[str], int]:
 def test_what_a_killed_worker_had_is_done_by_another(cluster: Cluster, app: Penstock, tmp_path: Path) -> None:
     run = Running(dask_gates.left_behind, cluster, tmp_path)
     count = count_of(tmp_path)
-    until(lambda: count("large"), "it has begun", PATIENCE)
-    until(lambda: steps(app, newest(app).id).get("large#1") == "Completed", "it is recorded", PATIENCE)
+    until(lambda: count("large"), "it has begun")
+    until(lambda: steps(app, newest(app).id).get("large#1") == "Completed", "it is recorded")
     (owner,) = [int(line.split()[1]) for line in notes_in(tmp_path)]
     cluster.kill_worker(owner)
     open_gate(tmp_path)
@@ -99,7 +99,7 @@ def test_what_a_killed_worker_was_doing_is_done_by_another(cluster: Cluster, app
     open_gate(tmp_path, "open at once")
     with Cluster(tmp_path / "dask") as patient:  # Dask's own patience: three workers may die of a task
         run = Running(dask_gates.gates, patient, tmp_path, count=2)
-        until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun", PATIENCE)
+        until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun")
         patient.kill_worker(begun(tmp_path, "n")[0])
         open_gate(tmp_path)
         assert run.result() == ["here", "n0", "n1"]
@@ -110,7 +110,7 @@ def test_what_a_killed_worker_was_doing_is_done_by_another(cluster: Cluster, app
 def test_a_lost_scheduler_gets_what_was_under_way_again(cluster: Cluster, app: Penstock, tmp_path: Path) -> None:
     open_gate(tmp_path, "open at once")
     run = Running(dask_gates.gates, cluster, tmp_path, count=3)
-    until(lambda: len(begun(tmp_path, "n")) >= 2, "two have begun", PATIENCE)
+    until(lambda: len(begun(tmp_path, "n")) >= 2, "two have begun")
     cluster.kill_scheduler()
     while cluster.workers:
         cluster.kill_worker()
@@ -127,7 +127,7 @@ def test_a_scheduler_that_does_not_come_back(cluster: Cluster, app: Penstock, tm
     open_gate(tmp_path, "open at once")
     runner = DaskRunner(cluster.address, patience_seconds=0.5)
     run = Running(dask_gates.gates, cluster, tmp_path, runner, count=2)
-    until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun", PATIENCE)
+    until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun")
     cluster.kill_scheduler()
     with pytest.raises(EngineUnreachable, match="was lost, and has not come back"):
         run.result()
@@ -151,11 +151,11 @@ def test_a_task_that_kills_its_worker_is_tried_again_by_the_rules(
 def test_a_cancelled_run_leaves_no_task_behind(cluster: Cluster, app: Penstock, tmp_path: Path) -> None:
     open_gate(tmp_path, "open at once")
     run = Running(dask_gates.gates, cluster, tmp_path, count=8)
-    until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun", PATIENCE)
-    cancel(app.journal, newest(app).id, grace_seconds=PATIENCE)
+    until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun")
+    cancel(app.journal, newest(app).id, grace_seconds=PATIENCE_SECONDS)
     assert run.wait().is_cancelled(), run.state
     count = count_of(tmp_path)
-    until(lambda: count("stopped") == 2, "those on the workers have stopped", PATIENCE)
+    until(lambda: count("stopped") == 2, "those on the workers have stopped")
     assert count("begin n") == 2
     assert set(steps(app, newest(app).id).values()) <= {"Completed", "Cancelled"}
 
@@ -170,12 +170,12 @@ def test_a_killed_flow_leaves_no_task_behind_and_goes_on(cluster: Cluster, app: 
     environment = {**os.environ, "PENSTOCK_HOME": str(app.home), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=tmp_path)
     try:
-        until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun", PATIENCE)
+        until(lambda: len(begun(tmp_path, "n")) == 2, "two have begun")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     count = count_of(tmp_path)
-    until(lambda: count("stopped") == 2, "those on the workers have stopped", PATIENCE)
+    until(lambda: count("stopped") == 2, "those on the workers have stopped")
     open_gate(tmp_path)
     runner = DaskRunner(cluster.address)
     assert app.resume(newest(app).id, dask_gates.gates.with_options(task_runner=runner)) == ["here", "n0", "n1", "n2"]
