@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.api_world import BASE, NIGHTLY, World, opened
-
-from penstock.control.server import serving
-from penstock.control.settings import ServerSettings
 
 HERE = Path(__file__).resolve().parents[2]
 BODIES = Path(os.environ.get("PENSTOCK_TEST_DATA", HERE.parent / "shared" / "data")) / "JSONTestSuite" / "test_parsing"
@@ -154,63 +149,6 @@ def test_large_bodies_are_refused_however_they_come(world: World) -> None:
 def test_types_that_are_none_break_nothing(world: World, kind: str) -> None:
     for method, path in places(world, "application/json"):
         refused(send(world, method, path, b'<!DOCTYPE x [<!ENTITY y SYSTEM "file:///etc/passwd">]><x>&y;</x>', kind))
-
-
-# ------------------------------------------------------------------------------------------------------- the wire
-
-
-def said(url: str, *parts: bytes, limit: float = 20.0) -> bytes:
-    """What a server answers to bytes, until it hangs up."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    answer = b""
-    with socket.create_connection((host, int(port)), timeout=limit) as wire:
-        for part in parts:
-            wire.sendall(part)
-        with contextlib.suppress(ConnectionResetError):  # it hung up before it had read all
-            while found := wire.recv(65_536):
-                answer += found
-    return answer
-
-
-@pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
-    settings = ServerSettings(port=0, max_body_bytes=MOST, body_seconds=0.3)
-    with serving(world.penstock, settings) as found:
-        yield found
-
-
-def head(url: str, *lines: str) -> bytes:
-    """The head of a request that is the only one on its connection."""
-    host = url.removeprefix("http://")
-    every = ("POST /api/v1/workflows HTTP/1.1", f"Host: {host}", "Connection: close", *lines)
-    return ("\r\n".join(every) + "\r\n\r\n").encode("latin-1")
-
-
-def test_a_body_that_does_not_come_is_not_waited_for(url: str) -> None:
-    answer = said(url, head(url, "Content-Type: application/json", "Content-Length: 1000"), b'{"name": "nig')
-    assert answer.startswith(b"HTTP/1.1 408 ")
-
-
-def test_a_request_id_cannot_put_lines_into_answers(url: str) -> None:
-    for value in ("a\tb", "a b", "\u00e9", "x" * 5_000, "a\r\n Set-Cookie: b=c"):
-        answer = said(url, head(url, f"X-Request-ID: {value}", "Content-Length: 0"))
-        assert answer.startswith(b"HTTP/1.1 4")
-        assert b"set-cookie" not in answer.lower()
-        assert value.encode("latin-1") not in answer
-
-
-def test_requests_that_are_two_are_none(url: str) -> None:
-    smuggled = b"0\r\n\r\nGET /api/v1/runs HTTP/1.1\r\nHost: x\r\n\r\n"
-    answer = said(url, head(url, "Content-Length: 5", "Transfer-Encoding: chunked"), smuggled)
-    assert answer.count(b"HTTP/1.1 ") == 1
-    twice = said(url, head(url, "Content-Length: 0", "Content-Length: 5"), b"12345")
-    assert twice.startswith(b"HTTP/1.1 400 ")
-
-
-def test_a_head_that_does_not_end_is_refused(url: str) -> None:
-    answer = said(url, head(url)[:-4], b"\r\nX-Long: " + b"x" * 200_000)
-    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
-    assert said(url, head(url, "Content-Length: 0")).startswith(b"HTTP/1.1 422 ")
 
 
 # ---------------------------------------------------------------------------------------------- names and strings

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gzip
 import logging
-import socket
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import brotli  # type: ignore[import-untyped]
 import httpx
@@ -124,45 +122,6 @@ def test_each_request_is_a_line_without_what_it_asked(api: TestClient, caplog: p
     assert facts["route"] == "/api/v1/runs/{run_id}"
     assert (facts["status"], facts["user"]) == (404, "local")
     assert "secret" not in str(record.__dict__)
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
-        b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-    ],
-    ids=["header", "address", "nonsense", "length", "lengths"],
-)
-def test_requests_that_are_none_are_refused(penstock: Penstock, sent: bytes) -> None:
-    with (
-        serving(penstock, ServerSettings(port=0)) as url,
-        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), 30) as client,
-    ):
-        client.sendall(sent)
-        assert client.recv(4096).startswith(b"HTTP/1.1 400")
-
-
-@pytest.mark.parametrize(
-    "begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "], ids=["nothing", "line", "headers"]
-)
-def test_who_never_says_what_they_want_is_sent_away(penstock: Penstock, begun: bytes) -> None:
-    answered = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    with serving(penstock, ServerSettings(port=0, body_seconds=0.3)) as url:
-        address = ("127.0.0.1", urlsplit(url).port or 0)
-        for before in (b"", answered):
-            with socket.create_connection(address, 30) as client:
-                if before:
-                    client.sendall(before)
-                    assert client.recv(4096).startswith(b"HTTP/1.1 200")
-                client.sendall(begun)
-                rest = b""
-                while part := client.recv(4096):
-                    rest += part
-                assert b"HTTP/1.1" not in rest
 
 
 def test_settings_may_be_in_dotenv(tmp_path: Path) -> None:

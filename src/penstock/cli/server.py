@@ -59,7 +59,7 @@ def start(
     """
     if json:
         answer_in_json()
-    for module in ("fastapi", "uvicorn"):
+    for module in ("fastapi", "httptools", "uvicorn"):
         require(module, "server")
     settings = _settings.load_server_settings(host=host, port=port)
     log_lines()

@@ -1,0 +1,214 @@
+"""What comes over a connection: requests that everybody reads alike are answered, all else is refused, in time."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.app import Penstock, Settings
+from penstock.control.server import serving
+from penstock.control.settings import ServerSettings
+
+MOST = 200_000
+SECONDS = 0.3
+ALIVE = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+MAKE = b"POST /api/v1/workflows HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    home = tmp_path_factory.mktemp("wire") / "home"
+    settings = ServerSettings(port=0, max_body_bytes=MOST, body_seconds=SECONDS)
+    with Penstock(Settings(home=str(home), log_console=False)).activate() as penstock:
+        with serving(penstock, settings) as url:
+            yield "127.0.0.1", urlsplit(url).port or 0
+        penstock.close()
+
+
+def said(address: tuple[str, int], *parts: bytes, every: float = 0.0) -> bytes:
+    """What a server answers to bytes, until it hangs up."""
+    answer = b""
+    with socket.create_connection(address, timeout=30) as wire:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # it hung up before it had read all
+            for part in parts:
+                wire.sendall(part)
+                time.sleep(every)
+        with contextlib.suppress(ConnectionResetError):
+            while found := wire.recv(65_536):
+                answer += found
+    return answer
+
+
+def statuses(answer: bytes) -> list[int]:
+    """Of the answers."""
+    return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d+) [A-Z]", answer)]
+
+
+def made(*lines: bytes) -> bytes:
+    """The head of a request that is the only one on its connection."""
+    return MAKE + b"".join(line + b"\r\n" for line in (b"Connection: close", *lines)) + b"\r\n"
+
+
+# -------------------------------------------------------------------------------------------- what is none, or two
+
+
+@pytest.mark.parametrize(
+    "sent",
+    {
+        "a long header": ALIVE[:-2] + b"X: " + b"x" * 200_000 + b"\r\n\r\n",
+        "a long name": ALIVE[:-2] + b"X" * 200_000 + b": x\r\n\r\n",
+        "many headers": ALIVE[:-2] + b"X: x\r\n" * 40_000 + b"\r\n",
+        "a head as long as what is read at once": ALIVE[:-2] + b"X: " + b"x" * 70_000 + b"\r\n\r\n",
+        "a head that does not end": ALIVE[:-2] + b"X: " + b"x" * 200_000,
+        "a long address": ALIVE.replace(b"/health/live", b"/" + b"x" * 200_000),
+        "blank lines only": b"\r\n" * 100_000,
+        "nonsense": b"nonsense\r\n\r\n",
+        "an unknown method": ALIVE.replace(b"GET", b"STEAL"),
+        "a line feed alone": ALIVE.replace(b"\r\n", b"\n"),
+        "a name with a space": ALIVE[:-2] + b"X : x\r\n\r\n",
+        "a name of nothing": ALIVE[:-2] + b": x\r\n\r\n",
+        "a value with a NUL": ALIVE[:-2] + b"X: a\0b\r\n\r\n",
+        "a value with a return": ALIVE[:-2] + b"X: a\rb\r\n\r\n",
+        "a value that goes on": ALIVE[:-2] + b"X: a\r\n Y: b\r\n\r\n",
+        "no host": ALIVE.replace(b"Host: 127.0.0.1\r\n", b""),
+        "two hosts": ALIVE[:-2] + b"Host: localhost\r\n\r\n",
+        "a later version": ALIVE.replace(b"HTTP/1.1", b"HTTP/2.0"),
+        "the first version": ALIVE.replace(b"HTTP/1.1", b"HTTP/0.9"),
+        "an address of no letters": ALIVE.replace(b"/health/live", b"/\xff"),
+        "a tunnel": b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        "a length below nothing": made(b"Content-Length: -1"),
+        "a length with a sign": made(b"Content-Length: +1") + b"x",
+        "two lengths": made(b"Content-Length: 0", b"Content-Length: 5") + b"12345",
+        "two lengths in one": made(b"Content-Length: 5, 5") + b"12345",
+        "a length that is too long": made(b"Content-Length: " + b"9" * 30),
+        "a length and chunks": made(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"0\r\n\r\n" + ALIVE,
+        "chunks and a length": made(b"Transfer-Encoding: chunked", b"Content-Length: 5") + b"0\r\n\r\n" + ALIVE,
+        "another encoding": made(b"Transfer-Encoding: xchunked") + b"0\r\n\r\n" + ALIVE,
+        "two encodings": made(b"Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n" + ALIVE,
+        "an encoding twice": made(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked") + b"0\r\n\r\n" + ALIVE,
+        "chunks of an old version": made(b"Transfer-Encoding: chunked").replace(b"/1.1", b"/1.0")
+        + b"0\r\n\r\n"
+        + ALIVE,
+        "a chunk without its length": made(b"Transfer-Encoding: chunked") + b"x\r\n\r\n" + ALIVE,
+        "a chunk with a line feed": made(b"Transfer-Encoding: chunked") + b"1;a=b\nx\r\n0\r\n\r\n" + ALIVE,
+        "a chunk that is longer": made(b"Transfer-Encoding: chunked") + b"1\r\nxyz\r\n0\r\n\r\n" + ALIVE,
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_what_is_no_request_is_refused(address: tuple[str, int], sent: tuple[str, bytes]) -> None:
+    answer = said(address, sent[1])
+    assert not answer or statuses(answer) == [400], answer[:500]
+    assert statuses(said(address, ALIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))) == [200]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"1;" + b"x" * 300_000, b"0\r\nX: " + b"x" * 300_000, b"0\r\n" + b"X: x\r\n" * 50_000],
+    ids=["beside a length", "a line at the end", "lines at the end"],
+)
+def test_chunks_have_no_more_beside_them_than_a_head_has(address: tuple[str, int], body: bytes) -> None:
+    sent = made(b"Transfer-Encoding: chunked") + body
+    answer = said(address, *(sent[at : at + 10_000] for at in range(0, len(sent), 10_000)))
+    assert not answer or statuses(answer)[0] in (400, 408), answer[:500]
+
+
+def test_lines_after_a_body_are_no_headers(address: tuple[str, int]) -> None:
+    answer = said(address, made(b"Transfer-Encoding: chunked"), b"2\r\n{}\r\n0\r\nX-Request-ID: late\r\n\r\n")
+    assert statuses(answer) == [422]
+    assert b"late" not in answer
+
+
+def test_a_request_id_cannot_put_lines_into_answers(address: tuple[str, int]) -> None:
+    for value in (b"a\tb", b"a b", b"\xe9", b"x" * 5_000, b"a\r\n Set-Cookie: b=c"):
+        answer = said(address, made(b"X-Request-ID: " + value, b"Content-Length: 0"))
+        assert answer.startswith(b"HTTP/1.1 4")
+        assert b"set-cookie" not in answer.lower()
+        assert value not in answer
+
+
+def test_what_is_not_spoken_here_is_answered_as_if_it_had_not_been_asked_for(address: tuple[str, int]) -> None:
+    for asked in (b"h2c", b"websocket", b"x" * 1000):
+        upgrade = ALIVE[:-2] + b"Connection: Upgrade\r\nUpgrade: " + asked + b"\r\n\r\n"
+        assert statuses(said(address, upgrade + ALIVE)) == [200]
+
+
+# --------------------------------------------------------------------------------------------------- one after another
+
+
+def test_requests_at_once_are_answered_in_their_order(address: tuple[str, int]) -> None:
+    unknown = ALIVE.replace(b"/health/live", b"/nowhere")
+    assert statuses(said(address, (ALIVE + unknown) * 20 + made(b"Content-Length: 2") + b"{}")) == [200, 404] * 20 + [
+        422
+    ]
+
+
+def test_what_is_wrong_after_requests_is_not_taken_for_their_answer(address: tuple[str, int]) -> None:
+    for _ in range(20):
+        found = statuses(said(address, ALIVE * 3 + b"nonsense\r\n\r\n"))
+        assert found in ([], [200], [200] * 2, [200] * 3, [200] * 3 + [400])
+
+
+@given(cuts=st.lists(st.integers(1, 40), max_size=30))
+def test_requests_may_come_in_any_pieces(address: tuple[str, int], cuts: list[int]) -> None:
+    sent = (
+        ALIVE
+        + MAKE
+        + b"Transfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\n"
+        + made(b"Content-Length: 2")
+        + b"{}"
+    )
+    parts = []
+    for cut in cuts:
+        parts.append(sent[:cut])
+        sent = sent[cut:]
+    assert statuses(said(address, *parts, sent)) == [200, 422, 422]
+
+
+# ------------------------------------------------------------------------------------------------------------- in time
+
+
+@pytest.mark.parametrize("before", [b"", ALIVE], ids=["at first", "later"])
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", ALIVE[:-2] + b"X: "], ids=["nothing", "line", "headers"])
+def test_who_never_says_what_they_want_is_sent_away(address: tuple[str, int], before: bytes, begun: bytes) -> None:
+    with socket.create_connection(address, 30) as client:
+        if before:
+            client.sendall(before)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        client.sendall(begun)
+        rest = b""
+        while part := client.recv(4096):
+            rest += part
+        assert b"HTTP/1.1" not in rest
+
+
+@pytest.mark.parametrize("drop", [b"\r\n", b"X: x\r\n", b"x"], ids=["blank lines", "headers", "address"])
+def test_a_head_that_comes_in_drops_is_not_waited_for(address: tuple[str, int], drop: bytes) -> None:
+    start = {b"\r\n": b"", b"x": b"GET /"}.get(drop, ALIVE[:-2])
+    began = time.monotonic()
+    assert statuses(said(address, start, *[drop] * 200, every=0.02)) in ([], [400])
+    assert time.monotonic() - began > SECONDS
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(address: tuple[str, int]) -> None:
+    answer = said(address, made(b"Content-Type: application/json", b"Content-Length: 1000"), b'{"name": "nig')
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_of_a_request_that_was_refused_keeps_no_connection(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, 30) as wire:
+        wire.sendall(MAKE + b"Content-Length: 100000000\r\n\r\n")
+        assert wire.recv(65_536).startswith(b"HTTP/1.1 413 ")
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            for _ in range(500):
+                wire.sendall(b"x" * 100)
+                time.sleep(0.02)
+            pytest.fail("the server reads on")
