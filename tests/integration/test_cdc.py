@@ -12,8 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 from tests.integration.changing import Replica, confirmed, slots_dropped
+from tests.patience import until
 
 from penstock.connectors.cdc import PostgresChanges
+from penstock.connectors.cdc.stream import Link
 from penstock.core.errors import SourceChanged, SourceUnavailable
 from penstock.core.ports.data import Batch
 
@@ -400,6 +402,30 @@ def test_two_readers_of_one_slot(url: str, orders: Run) -> None:
             for _ in two.batches(first.position):
                 pass
         reading.close()  # type: ignore[attr-defined]
+
+
+def test_a_slot_that_is_still_being_made_for_somebody_who_died(url: str, orders: Run) -> None:
+    """Making a slot waits for transactions that began before; the server goes on with it, whoever has asked for it."""
+    replica = Replica()
+    with psycopg.connect(url) as before, changes(url) as source:
+        before.execute("SELECT pg_current_xact_id()")
+        link = Link(source._address)
+        making = link.ask(
+            f'CREATE_REPLICATION_SLOT "{source._options.slot}" LOGICAL pgoutput NOEXPORT_SNAPSHOT'.encode()
+        )
+        until(lambda: next(making) is None and orders(f"SELECT 1 {MINE}"), "the slot is being made")
+        link.close()
+        reader = threading.Thread(target=replica.follow, args=(source,))
+        reader.start()
+        reader.join(0.5)
+        assert reader.is_alive()
+        assert orders(f"SELECT confirmed_flush_lsn {MINE}") == [(None,)]
+        before.rollback()
+        reader.join(30)
+        assert not reader.is_alive()
+        orders("INSERT INTO orders VALUES (11, 1, '')")
+        replica.follow(source)
+    assert [row["id"] for row in replica.rows()] == list(range(1, 12))
 
 
 @pytest.mark.parametrize("trouble", ["dropped", "read by another"])

@@ -59,15 +59,39 @@ class Place:
             sent, self._sent = self._sent, None
             if sent is None or isinstance(error, sent):
                 return
-            raise_in_thread(self._ident, None)
+            _hush()
         raise sent
 
 
-def raise_in_thread(ident: int, kind: type[BaseException] | None) -> None:
-    """Raise an exception of this class in another thread, as soon as it executes Python code; None takes it back."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(ident), ctypes.py_object(kind) if kind is not None else None
-    )
+def raise_in_thread(ident: int, kind: type[BaseException]) -> None:
+    """Raise an exception of this class in another thread, as soon as it executes Python code."""
+    _send(ident, kind)
+    if getattr(worker, "place", None) is None:
+        _hush()
+
+
+class _Nothing(BaseException):
+    """Means nothing."""
+
+
+def _hush() -> None:
+    """Take back what was sent to this thread and has not arrived, and have all others go on undisturbed.
+
+    Before Python 3.13, an exception for one thread has every thread look for one until it has arrived: for ever where
+    it was taken back in the way that there is for it, and for long where that thread waits in C. Whoever is watched by
+    a profiler or a debugger hangs meanwhile (3.11). So this thread sends itself something in its place, which arrives
+    at once and ends the search; a thread that waits for an exception begins it anew when it goes on.
+    """
+    try:
+        _send(threading.get_ident(), _Nothing)
+        while True:
+            pass
+    except _Nothing:
+        return
+
+
+def _send(ident: int, kind: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
 
 
 @exposed

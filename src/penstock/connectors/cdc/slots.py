@@ -20,6 +20,7 @@ else:
     psycopg = require("psycopg", "postgres")
 
 LOOK_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 0.02
 _log = logging.getLogger("penstock.cdc")
 _STATE = """
 SELECT plugin::text, database::text, active_pid, wal_status::text, confirmed_flush_lsn::text, restart_lsn::text,
@@ -104,6 +105,12 @@ class Slot:
         seconds = oldest and max(0.0, row[9] - oldest)
         return Lag(max(0, row[7]), max(0, row[8]), row[3] or "lost", seconds)
 
+    def settled(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+        """Wait for whoever is making it, be it for a process that has died meanwhile; comes back from time to time."""
+        while (row := connection.execute(_STATE, [self.name]).fetchone()) and row[3] != "lost" and row[4] is None:
+            yield
+            time.sleep(LOOK_AGAIN_SECONDS)
+
     def check(self, connection: psycopg.Connection[Any], where: Where | None) -> bool:
         """Whether it is there, and has what comes after a position.
 
@@ -127,7 +134,7 @@ class Slot:
             if where is not None:
                 raise self._changed("was left behind: the server has removed the log that it needs")
             return False
-        if where is not None and confirmed is not None and parsed(confirmed) > where.lsn:
+        if where is not None and parsed(confirmed) > where.lsn:
             raise self._changed(
                 f"has been read up to {confirmed} by somebody else, and this pipe only to {shown(where.lsn)}"
             )

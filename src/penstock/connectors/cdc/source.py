@@ -171,6 +171,8 @@ class PostgresChanges(Source):
             database.check()
             tables = database.tables()
             session = database.session()
+            for _ in database.slot.settled(session):
+                database.flush()
             try:
                 usable = database.slot.check(session, where)
             except SourceChanged:
