@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import signal
@@ -28,6 +29,15 @@ KEPT = ("PENSTOCK_TEST_", "PENSTOCK_SERVICES_", "PENSTOCK_REQUIRE_")
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("penstock", deadline=None)
 hypothesis.settings.load_profile("penstock")
+
+
+gc.disable()  # until everything is collected
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests and what they import stay to the end: nobody has to look through them for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 def missing(reason: str) -> NoReturn:
