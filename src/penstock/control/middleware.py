@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,11 +40,12 @@ class RequestIds:
             nonlocal status, stream
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                stream = headers.get("content-type", "").startswith("text/event-stream")
-                scope["penstock.location"] = headers.get("location", "")
-                _harden(headers)
+                made = message.get("headers", ())
+                headers = dict(made)  # of a name that comes twice, as cookies do, nothing is asked
+                stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+                scope["penstock.location"] = headers.get(b"location", b"").decode("latin-1")
+                more = [(b"x-request-id", request_id.encode()), *_hardening(headers)]
+                message = {**message, "headers": [*made, *more]}
             await send(message)
 
         said = log_facts.set({"request_id": request_id})
@@ -56,18 +57,20 @@ class RequestIds:
 
 
 _HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
 
 
-def _harden(headers: MutableHeaders) -> None:
-    """Have no browser make more of an answer than it is, nor keep it; unless a route says something else."""
+def _hardening(headers: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """What has no browser make more of an answer than it is, nor keep it; unless a route says something else."""
     for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "private, no-cache" if "etag" in headers else "no-store")
+        if name not in headers:
+            yield name, value
+    if b"cache-control" not in headers:
+        yield b"cache-control", b"private, no-cache" if b"etag" in headers else b"no-store"
 
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -115,7 +115,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 class Rendered(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import json
 import re
 import traceback
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.control.webhooks.bodies import json_of
@@ -150,19 +150,24 @@ class Static:
     """
 
     def __init__(self, mapping: Mapping[str, Any]) -> None:
-        self.mistakes: list[str] = []
         self._mapping = mapping
-        if not isinstance(mapping.get("event"), str):
-            self.mistakes.append("event is missing: a text, such as orders.paid")
-        for name in mapping:
+
+    @cached_property
+    def mistakes(self) -> list[str]:
+        """What is wrong with it. It is looked for when somebody asks: the mapping of a webhook has none."""
+        found: list[str] = []
+        if not isinstance(self._mapping.get("event"), str):
+            found.append("event is missing: a text, such as orders.paid")
+        for name in self._mapping:
             if name not in FIELDS:
-                self.mistakes.append(f"{name!r} is none of {', '.join(FIELDS)}")
+                found.append(f"{name!r} is none of {', '.join(FIELDS)}")
         try:
-            for path in paths_in(mapping):
+            for path in paths_in(self._mapping):
                 if path.split(".")[0] not in FACTS:
-                    self.mistakes.append(f"there is no {{{path}}}: it begins with one of {', '.join(FACTS)}")
+                    found.append(f"there is no {{{path}}}: it begins with one of {', '.join(FACTS)}")
         except ValueError as error:
-            self.mistakes.append(str(error))
+            found.append(str(error))
+        return found
 
     def render(self, facts: Mapping[str, Any]) -> Rendered:
         """See `Dynamic.render`."""
