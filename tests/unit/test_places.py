@@ -54,6 +54,7 @@ thread = threading.Thread(target=waits)
 thread.start()
 while not places:
     time.sleep(0.01)
+time.sleep(0.3)
 places[0].interrupt(Late)
 print(watched(), thread.is_alive())
 thread.join()

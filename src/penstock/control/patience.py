@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sized
+from typing import Any
 
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD = 65_536
+_MOST_QUEUED = 100
+_FEW = 10
 _VERSIONS = ("1.0", "1.1")
 
 
@@ -19,6 +25,8 @@ class Patient(HttpToolsProtocol):
     - A head has at most `LONGEST_HEAD` bytes, and so has whatever else comes that is neither a head nor a body: what
       stands beside the length of a chunk, or after the last one.
     - A request has one `Host`, and says in one way how long its body is.
+    - Requests that come before others are answered wait, up to a hundred of them; nothing is read while more than a few
+      do.
 
     Attributes:
         seconds: how long a head may take.
@@ -26,6 +34,7 @@ class Patient(HttpToolsProtocol):
 
     seconds = 30.0
     _late: asyncio.TimerHandle | None = None
+    _running: Any = None
     _in_head = False
     _size = 0
     _idle = 0
@@ -33,12 +42,17 @@ class Patient(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._expect()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        self._unset_keepalive_if_required()
         self._idle += len(data)
-        super().data_received(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self.transport.is_closing():
             self._rest()
         elif self._idle > LONGEST_HEAD:
@@ -46,9 +60,23 @@ class Patient(HttpToolsProtocol):
         elif self._late is None and (self.cycle is None or self.cycle.response_complete):
             self._expect()
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # The parser stops behind the head: what follows would be in another language. Here it is a body as ever.
+            self.parser = httptools.HttpRequestParser(_Body(self))
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n" + self._framing() + b"\r\n")
+            self.parser.feed_data(data[upgrade.args[0] :])
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
+        """See `asyncio.Protocol`. Whoever is being answered is gone, and so are those who wait behind."""
         self._rest()
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -60,20 +88,21 @@ class Patient(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header has come, before the body or after it: those are not for anybody."""
         if self._in_head:
-            self._size += len(name) + len(value)
-            super().on_header(name, value)
+            self._size += len(name) + len(value) + 4
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """A head has come to its end.
 
         Raises:
-            ValueError: it is none that can be answered; the parser stops.
+            ValueError: it is none that can be answered, or too many wait; the parser stops.
         """
         self._idle = 0
         self._in_head = False
-        if self._size + len(self.url) > LONGEST_HEAD or not self._is_clear():
+        if self._size + len(self.url) > LONGEST_HEAD or len(self.pipeline) >= _MOST_QUEUED or not self._is_clear():
             raise ValueError
         super().on_headers_complete()
+        self.flow.resume_reading()
         self._rest()
         if self.parser.should_upgrade():  # to something that is not spoken here: it is answered, and nothing after it
             self.cycle.keep_alive = False
@@ -84,20 +113,30 @@ class Patient(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request has come to its end."""
+        """A request has come to its end; one that would speak of something else then has its body before it."""
         self._idle = 0
-        super().on_message_complete()
+        if not (self.parser.should_upgrade() and self._framing()):
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what came; where that would look like the answer to a request before it, only close."""
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+        unanswered = cycle is self._running and cycle is not None and cycle.more_body and not cycle.response_started
+        if cycle is None or cycle.response_complete or unanswered:
             super().send_400_response(msg)
         else:
             self.transport.close()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: anybody can ask for it, as often as they like."""
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _framing(self) -> bytes:
+        """What a head says of its body, as it says it; nothing where there is none."""
+        for name, value in self.headers:
+            if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0")):
+                return b"%b: %b\r\n" % (name, value)
+        return b""
 
     def _is_clear(self) -> bool:
         """Whether everybody on the way would read the head as it is read here."""
@@ -117,6 +156,30 @@ class Patient(HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+class _Body:
+    """Hears what a parser says of a body, and nothing else."""
+
+    def __init__(self, protocol: Patient) -> None:
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
+
+
+class _Flow(FlowControl):
+    """Reads nothing while more than a few requests wait to be answered: each that is would have more of them read.
+
+    With a few it reads on, and so learns of a connection that is gone.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless too many wait."""
+        if len(self._waiting) <= _FEW:
+            super().resume_reading()
 
 
 def patient(seconds: float) -> type[Patient]:

@@ -59,39 +59,42 @@ class Place:
             sent, self._sent = self._sent, None
             if sent is None or isinstance(error, sent):
                 return
-            _hush()
+            _send(self._ident, _Nothing)
         raise sent
 
 
 def raise_in_thread(ident: int, kind: type[BaseException]) -> None:
     """Raise an exception of this class in another thread, as soon as it executes Python code."""
-    _send(ident, kind)
-    if getattr(worker, "place", None) is None:
-        _hush()
+    if threading.current_thread() is not threading.main_thread() and getattr(worker, "place", None) is None:
+        _send(ident, kind)
+        return
+    beside = threading.Thread(target=_send, args=(ident, kind), daemon=True)  # signals and others' exceptions come here
+    beside.start()
+    beside.join()
 
 
 class _Nothing(BaseException):
     """Means nothing."""
 
 
-def _hush() -> None:
-    """Take back what was sent to this thread and has not arrived, and have all others go on undisturbed.
+def _send(ident: int, kind: type[BaseException]) -> None:
+    """Send an exception to a thread, in the place of one that has not arrived there, and disturb no other thread.
 
     Before Python 3.13, an exception for one thread has every thread look for one until it has arrived: for ever where
     it was taken back in the way that there is for it, and for long where that thread waits in C. Whoever is watched by
-    a profiler or a debugger hangs meanwhile (3.11). So this thread sends itself something in its place, which arrives
-    at once and ends the search; a thread that waits for an exception begins it anew when it goes on.
+    a profiler or a debugger hangs meanwhile (3.11), with the first function that it calls. So this thread sends itself
+    something that arrives at once and ends the search; a thread that waits for an exception begins it anew when it
+    goes on.
     """
+    send = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    there, here = ctypes.c_ulong(ident), ctypes.c_ulong(threading.get_ident())
+    what, nothing = ctypes.py_object(kind), ctypes.py_object(_Nothing)
     try:
-        _send(threading.get_ident(), _Nothing)
-        while True:
+        send(there, what)
+        while send(here, nothing):
             pass
     except _Nothing:
         return
-
-
-def _send(ident: int, kind: type[BaseException]) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
 
 
 @exposed

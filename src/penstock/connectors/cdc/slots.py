@@ -107,7 +107,10 @@ class Slot:
 
     def settled(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
         """Wait for whoever is making it, be it for a process that has died meanwhile; comes back from time to time."""
-        while (row := connection.execute(_STATE, [self.name]).fetchone()) and row[3] != "lost" and row[4] is None:
+        while row := connection.execute(_STATE, [self.name]).fetchone():
+            database, status, confirmed = row[1], row[3], row[4]
+            if confirmed is not None or status == "lost" or database is None:  # one without is of another kind
+                return
             yield
             time.sleep(LOOK_AGAIN_SECONDS)
 
@@ -134,7 +137,7 @@ class Slot:
             if where is not None:
                 raise self._changed("was left behind: the server has removed the log that it needs")
             return False
-        if where is not None and parsed(confirmed) > where.lsn:
+        if where is not None and confirmed is not None and parsed(confirmed) > where.lsn:
             raise self._changed(
                 f"has been read up to {confirmed} by somebody else, and this pipe only to {shown(where.lsn)}"
             )
