@@ -14,6 +14,7 @@ PATIENCE_SECONDS = 60.0
 def until(
     look: Callable[[], Any],
     what: str = "what the test waits for",
+    *,
     seconds: float = PATIENCE_SECONDS,
     every: float = 0.01,
 ) -> Any:

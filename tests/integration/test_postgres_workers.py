@@ -47,7 +47,11 @@ def outage(place: Place, server: OwnServer, long: bool) -> tuple[Duty, dict[str,
     place.here("gate")
     server.stop()
     if long:
-        until(lambda: any("could not reach" in e["message"] for e in worker.all("log")), "what the worker says", 120)
+        until(
+            lambda: any("could not reach" in e["message"] for e in worker.all("log")),
+            "what the worker says",
+            seconds=120,
+        )
     place.open("gate")
     assert worker.process.poll() is None
     server.start()

@@ -105,7 +105,7 @@ def test_a_run_is_executed_and_told_of(there: There) -> None:
         whole, rest = (there.engine.lines(reference, None, after) for after in (0, 2))
         return whole if [line.message for line in rest] == [line.message for line in whole[2:]] else None
 
-    lines = until(read, "the same lines twice", 20, every=0.2)
+    lines = until(read, "the same lines twice", seconds=20, every=0.2)
     assert ("fetched 1", "fetch#2") in [(line.message, line.step) for line in lines]
     assert there.engine.find(Order(deployment="any", run_id=run_id)) == reference
 

@@ -69,8 +69,12 @@ def raise_in_thread(ident: int, kind: type[BaseException]) -> None:
         _send(ident, kind)
         return
     beside = threading.Thread(target=_send, args=(ident, kind), daemon=True)  # signals and others' exceptions come here
-    beside.start()
-    beside.join()
+    try:
+        beside.start()
+    except RuntimeError:  # the process ends, or may have no more threads
+        _send(ident, kind)
+    else:
+        beside.join()
 
 
 class _Nothing(BaseException):

@@ -21,6 +21,7 @@ else:
 
 LOOK_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.02
+"""While a slot is being made."""
 _log = logging.getLogger("penstock.cdc")
 _STATE = """
 SELECT plugin::text, database::text, active_pid, wal_status::text, confirmed_flush_lsn::text, restart_lsn::text,
@@ -105,20 +106,12 @@ class Slot:
         seconds = oldest and max(0.0, row[9] - oldest)
         return Lag(max(0, row[7]), max(0, row[8]), row[3] or "lost", seconds)
 
-    def settled(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
-        """Wait for whoever is making it, be it for a process that has died meanwhile; comes back from time to time."""
-        while row := connection.execute(_STATE, [self.name]).fetchone():
-            database, status, confirmed = row[1], row[3], row[4]
-            if confirmed is not None or status == "lost" or database is None:  # one without is of another kind
-                return
-            yield
-            time.sleep(LOOK_AGAIN_SECONDS)
-
-    def check(self, connection: psycopg.Connection[Any], where: Where | None) -> bool:
+    def check(self, connection: psycopg.Connection[Any], where: Where | None) -> bool | None:
         """Whether it is there, and has what comes after a position.
 
         Returns:
-            False where there is none and none is needed yet, or where there is one that is of no use any more.
+            False where there is none and none is needed yet, or where there is one that is of no use any more; None
+            while it is still being made, be it for a process that has died meanwhile.
 
         Raises:
             ConfigurationError: it is another kind of slot.
@@ -130,6 +123,8 @@ class Slot:
                 raise self._changed("was dropped")
             return False
         plugin, database, _, status, confirmed, _, here = row[:7]
+        if confirmed is None and status != "lost" and database is not None:  # one without is of another kind
+            return None
         if plugin != "pgoutput" or database != here:
             what = f"of the plugin {plugin}" if plugin != "pgoutput" else f"of the database {database}"
             raise ConfigurationError(f"The slot {self.name} is {what}.", hint="give another name: slot=...")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from penstock.connectors.cdc.decoding import prefix_of
 from penstock.connectors.cdc.options import Options, WhenLost, default_slot, titled
 from penstock.connectors.cdc.position import Where, parsed
 from penstock.connectors.cdc.reading import Reading
-from penstock.connectors.cdc.slots import Lag, Watch
+from penstock.connectors.cdc.slots import LOOK_AGAIN_SECONDS, Lag, Watch
 from penstock.connectors.cdc.stream import Link, Stream
 from penstock.connectors.postgres.link import Address, qualified
 from penstock.core.errors import ConfigurationError, PenstockError, SourceChanged
@@ -171,10 +172,10 @@ class PostgresChanges(Source):
             database.check()
             tables = database.tables()
             session = database.session()
-            for _ in database.slot.settled(session):
-                database.flush()
             try:
-                usable = database.slot.check(session, where)
+                while (usable := database.slot.check(session, where)) is None:
+                    database.flush()
+                    time.sleep(LOOK_AGAIN_SECONDS)
             except SourceChanged:
                 if self._options.when_lost == "refuse":
                     raise
