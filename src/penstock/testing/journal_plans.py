@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.core.events import Event, Record
+from penstock.core.events import Append, Event, Record
 from penstock.core.ids import new_run_id
 from penstock.core.model import Backfill, DueSchedule, Pool, Queue, StoredAutomation, StoredSchedule, Worker
 from penstock.core.plans import (
@@ -119,6 +119,20 @@ class PlanDuties(Openings):
         plan(journal, "deployment", _moved("y", 50, 90), _moved("x", 80, None))
         (found,) = journal.deployments()
         assert [(each.fired_until, each.next_due) for each in found.schedules] == [(80, None), (50, 90)]
+
+    def test_runs_of_one_commit_move_their_schedules_in_their_order(self) -> None:
+        journal = self.opened()
+        plan(journal, "deployment", declared(due={"x": 10, "y": 10}))
+        dates = [("x", 10, 40), ("y", 10, 20), ("x", 40, 70), ("y", 20, None)]
+        born = [
+            created(deployment="nightly", schedule=name, scheduled_at=at, next_due=due, due_at=at, pool="default")
+            for name, at, due in dates
+        ]
+        journal.commit([Append(new_run_id(), 0, [each]) for each in born])
+        (found,) = journal.deployments()
+        assert [(each.fired_until, each.next_due) for each in found.schedules] == [(40, 70), (20, None)]
+        told = self.settled(journal, 0, 5)[1:]
+        assert [each.event.scheduled_at for each in told] == [at for _, at, _ in dates]  # type: ignore[attr-defined]
 
     def test_a_run_made_by_an_old_look_leaves_its_schedule_alone(self) -> None:
         journal = self.opened()

@@ -70,6 +70,7 @@ class StreamDuties(Openings):
                 Append("dataset/a", 0, [happened("one")]),
                 Append(run_id, 2, [task_completed(1), task_completed(2), Record(RunCompleted(at=5))]),
                 Append("dataset/none", 0, []),
+                Append("dataset/b", 0, [happened("one"), happened("two")]),
             ]
         )
         other = self.again(journal)
@@ -78,13 +79,15 @@ class StreamDuties(Openings):
         assert run is not None
         assert made is not None
         assert (run.state, made.state, len(other.task_runs(run_id))) == ("Completed", "Running", 2)
-        found = self.settled(other, 0, 8)
+        found = self.settled(other, 0, 10)
         assert [(stored.stream, stored.seq) for stored in found] == [
             *((run_id, seq) for seq in (1, 2)),
             *((new, seq) for seq in (1, 2)),
             ("dataset/a", 1),
             *((run_id, seq) for seq in (3, 4, 5)),
+            *(("dataset/b", seq) for seq in (1, 2)),
         ]
+        assert len({stored.position for stored in found}) == 10
 
     def test_a_commit_is_all_or_nothing(self) -> None:
         journal = self.opened()

@@ -25,10 +25,12 @@ from penstock.journal.postgres.statements import (
     VISIBLE,
     Batch,
     Clean,
+    Part,
     append_sql,
     batches,
     body_of,
     log_arrays,
+    parts_of,
     write_logs_sql,
 )
 from penstock.journal.postgres.watch import NotifyWatch
@@ -112,7 +114,7 @@ class PostgresJournal(SqlJournal):
         _check_number(len(records))
 
         def write(item: Append, logs: Sequence[LogLine], clean: Clean = _as_it_is) -> None:
-            self._append([(item, list(batches(*item, logs, clean)))], None)
+            self._append([item], [Part((stream,), batch) for batch in batches(*item, logs, clean)])
 
         item = Append(stream, expected_seq, records)
         self._guarded(lambda: write(item, logs), lambda: write(_storable(item), storable_lines(logs), indexable_values))
@@ -121,19 +123,22 @@ class PostgresJournal(SqlJournal):
         """See `Journal.commit`."""
 
         def write(appends: Sequence[Append], clean: Clean = _as_it_is) -> None:
-            self._append(_parts(appends, clean), cursor)
+            self._append(appends, _parts(appends, clean), cursor)
 
-        self._guarded(lambda: write(appends), lambda: write(list(map(_storable, appends)), indexable_values))
+        told = [item for item in appends if item.records]
+        self._guarded(lambda: write(told), lambda: write(list(map(_storable, told)), indexable_values))
 
     def _append(
         self,
-        items: list[tuple[Append, list[Batch]]],
-        cursor: tuple[str, int, int] | None,
+        items: Sequence[Append],
+        parts: Sequence[Part],
+        cursor: tuple[str, int, int] | None = None,
         then: Sequence[tuple[str, Sequence[Any]]] = (),
         exact: bool = False,
     ) -> None:
         def work(session: Session, deadline: float, lost: bool) -> None:
-            other = _append_parts(session, items, cursor, deadline, then, exact)
+            begin = all(item.expected_seq == 0 for item in items)
+            other = _append_parts(session, parts, begin, cursor, deadline, then, exact)
             if other is None or (lost and _are_there(session, items, cursor, deadline)):
                 return
             if other == _CURSOR:
@@ -147,9 +152,8 @@ class PostgresJournal(SqlJournal):
     def _append_with(
         self, items: Sequence[Append], statements: Sequence[tuple[str, Sequence[Any]]], *, exact: bool = False
     ) -> None:
-        self._guarded(
-            lambda: self._append(_parts(list(map(_storable, items)), indexable_values), None, statements, exact)
-        )
+        stored = [_storable(item) for item in items if item.records]
+        self._guarded(lambda: self._append(stored, _parts(stored, indexable_values), None, statements, exact))
 
     def _replacing(self, told: Sequence[Append], statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         """With a VACUUM of the table, which is small: what was there has left the database's own files as well."""
@@ -267,16 +271,10 @@ def _batches_of(item: Append, logs: Sequence[LogLine]) -> Iterator[Batch]:
     return batches(*_storable(item), storable_lines(logs), indexable_values)
 
 
-def _parts(appends: Sequence[Append], clean: Clean) -> list[tuple[Append, list[Batch]]]:
+def _parts(appends: Sequence[Append], clean: Clean) -> list[Part]:
     """The statements of several appends in one transaction."""
-    parts = []
-    place = 0
-    for item in appends:
-        if item.records:
-            parts.append((item, list(batches(*item, (), clean, place))))
-            place += len(item.records)
-            _check_number(place)
-    return parts
+    _check_number(sum(len(item.records) for item in appends))
+    return list(parts_of(appends, clean))
 
 
 def _as_it_is(columns: Sequence[str], values: Any) -> Any:
@@ -294,71 +292,79 @@ def _check_number(records: int) -> None:
 
 def _append_parts(
     session: Session,
-    items: list[tuple[Append, list[Batch]]],
+    parts: Sequence[Part],
+    begin: bool,
     cursor: tuple[str, int, int] | None,
     deadline: float,
     then: Sequence[tuple[str, Sequence[Any]]],
     exact: bool,
 ) -> str | None:
     """Write all of it. The stream whose last record is another than expected, if there is one: nothing was written."""
-    statements = [
-        (item.stream, Statement(shape, partial(append_sql, shape), values))
-        for item, parts in items
-        for shape, values in parts
-    ]
-    begin = all(item.expected_seq == 0 for item, _ in items)
     try:
-        if cursor is None and not then and (len(statements) == 1 or begin):
-            return _execute(session, statements, deadline)
+        if cursor is None and not then and (len(parts) == 1 or begin):
+            _execute(session, parts, deadline)
+            return None
         with session.transaction(deadline):
             if cursor is not None and not session.query(*move_cursor_sql(*cursor), deadline).command_tuples:
-                raise _Elsewhere(_CURSOR)
-            other = _execute(session, statements, deadline)
-            if other is not None:
-                raise _Elsewhere(other)
+                raise _Elsewhere((_CURSOR,))
+            _execute(session, parts, deadline)
             for sql, parameters in then:
                 if session.query(sql, parameters, deadline).command_tuples != 1 and exact:
-                    raise _Elsewhere(_ROW)
+                    raise _Elsewhere((_ROW,))
         return None
     except _Elsewhere as found:
-        return str(found.args[0])
+        return found.streams[0] if len(found.streams) == 1 else _which(session, found.streams, deadline)
     except Refused as error:
         if error.sqlstate == _UNIQUE:
             return _ROW
         raise
 
 
-def _execute(session: Session, statements: list[tuple[str, Statement]], deadline: float) -> str | None:
-    """Append in one exchange. The stream whose last record is another than expected, if there is one."""
+def _execute(session: Session, parts: Sequence[Part], deadline: float) -> None:
+    """Append in one exchange.
+
+    Raises:
+        _Elsewhere: the last record of a stream is another than expected.
+    """
+    statements = [Statement(shape, partial(append_sql, shape), values) for _, (shape, values) in parts]
     try:
         if len(statements) == 1:
-            counts = [session.execute(*statements[0][1], deadline)]
-        elif not statements:
-            counts = []
+            counts = [session.execute(*statements[0], deadline)]
         else:
-            counts = session.execute_all([statement for _, statement in statements], deadline)
+            counts = session.execute_all(statements, deadline) if statements else []
     except Refused as error:
         if error.sqlstate == _UNIQUE:
-            return statements[error.place][0]
+            raise _Elsewhere(parts[error.place].streams) from error
         raise
-    return next((stream for (stream, _), count in zip(statements, counts, strict=True) if not count), None)
+    for part, count in zip(parts, counts, strict=True):
+        if not count:
+            raise _Elsewhere(part.streams)
+
+
+def _which(session: Session, streams: Sequence[str], deadline: float) -> str:
+    """Which of these streams was begun by somebody else."""
+    marks = ", ".join("?" * len(streams))
+    found = rows_of(session.query(f"SELECT stream FROM events WHERE stream IN ({marks}) LIMIT 1", streams, deadline))
+    return str(found[0][0]) if found else _ROW
 
 
 _CURSOR, _ROW = "(cursor)", "(row)"
 
 
 class _Elsewhere(Exception):
-    """A stream's last record, or the cursor, is another."""
+    """The last record of one of these streams, or the cursor, is another."""
+
+    def __init__(self, streams: tuple[str, ...]) -> None:
+        super().__init__(*streams)
+        self.streams = streams
 
 
-def _are_there(
-    session: Session, items: list[tuple[Append, list[Batch]]], cursor: tuple[str, int, int] | None, deadline: float
-) -> bool:
+def _are_there(session: Session, items: Sequence[Append], cursor: tuple[str, int, int] | None, deadline: float) -> bool:
     """The commit whose answer was lost had been carried out: these very records follow."""
     if not items:
         found = rows_of(session.query(CURSOR, (cursor[0],), deadline)) if cursor else []
         return bool(found) and cursor is not None and found[0][0] == cursor[2]
-    (stream, after, records), _ = items[0]
+    stream, after, records = items[0]
     sql = "SELECT type, version, at, body::text, data FROM events WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
     found = rows_of(session.query(sql, (stream, after, len(records)), deadline))
     ours = [(*stored_name(event), event.at, body_of(event).decode(), data) for event, data in records]

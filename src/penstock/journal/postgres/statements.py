@@ -2,6 +2,7 @@
 
 A statement inserts the events, and from their insertion alone follow the rows of the tables and of `logs`. The
 events go in only where the stream's last record is the expected one; else nothing is written and no row is counted.
+Streams that are begun together share a statement.
 
 A position is the transaction's number times 2^20 plus the record's place in its append. A sequence would not do: its
 numbers are drawn before the commit, so that a reader can pass one which is committed later. All transactions below
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from penstock.core.events import Event, Record, UnknownEvent, encode_event, stored_name
+from penstock.core.events import Append, Event, Record, UnknownEvent, encode_event, stored_name
 from penstock.core.model import LogLine
 from penstock.journal.access import wakes
 from penstock.journal.projections import KEYS, RUN_COLUMNS, projections_of
@@ -40,6 +41,7 @@ MOST_RECORDS = 5_000
 MOST_BYTES = 16_000_000
 
 EVENT_COLUMNS = ("type", "version", "at", "body", "data")
+_BEGUN_COLUMNS = ("stream", "seq", *EVENT_COLUMNS)
 LOG_COLUMNS = ("run_id", "key", "at", "level", "logger", "message")
 
 _COLUMNS_OF = {
@@ -49,7 +51,7 @@ _COLUMNS_OF = {
     "int4": "action attempt burst concurrency crashes level ordinal partitions priority slots version",
     "int8": (
         "at created_at due_at ended_at expires_at fired_at fired_until interval_end interval_start lease_until "
-        "landed next_due number position read_at rejected scheduled_at size started_at updated_at written_at"
+        "landed next_due number position read_at rejected scheduled_at seq size started_at updated_at written_at"
     ),
     "json": "body",
 }
@@ -91,6 +93,7 @@ class Shape(NamedTuple):
     """What a statement writes; there is one SQL text for each shape.
 
     Attributes:
+        begun: events of several streams that begin; they come as arrays, and each with its stream.
         several: more than one event; they come as arrays.
         groups: rows of tables.
         run: the columns set in runs; all of them make the row.
@@ -98,6 +101,7 @@ class Shape(NamedTuple):
         wakes: tell those who listen.
     """
 
+    begun: bool
     several: bool
     groups: tuple[Group, ...]
     run: tuple[str, ...]
@@ -147,6 +151,16 @@ def batches(
         clean: makes the values of columns storable.
         place: how many records the transaction has written before.
     """
+    run = _run_of(stream, records, clean)
+    done = 0
+    for part in _parts(records):
+        last = done + len(part) == len(records)
+        yield _batch(stream, expected + done, place + done, part, run if last else {}, logs if last else (), clean)
+        done += len(part)
+
+
+def _run_of(stream: str, records: Sequence[Record], clean: Clean) -> dict[str, Any]:
+    """What these records set in the row of their run; with its id where it is all of the row."""
     run: dict[str, Any] = {}
     for event, data in records:
         for projection in projections_of(type(event)):
@@ -155,11 +169,133 @@ def batches(
                     run.update(zip(projection.columns, clean(projection.columns, values), strict=True))
     if len(run) < len(RUN_COLUMNS):
         run.pop("id", None)
-    done = 0
-    for part in _parts(records):
-        last = done + len(part) == len(records)
-        yield _batch(stream, expected + done, place + done, part, run if last else {}, logs if last else (), clean)
-        done += len(part)
+    return run
+
+
+class Part(NamedTuple):
+    """A part of a transaction.
+
+    Attributes:
+        streams: that it appends to; more than one where they all begin.
+        batch: its statement.
+    """
+
+    streams: tuple[str, ...]
+    batch: Batch
+
+
+def parts_of(appends: Sequence[Append], clean: Clean) -> Iterator[Part]:
+    """The statements of several appends in one transaction; streams that begin next to each other share one."""
+    place = 0
+    begun = _Begun()
+    for item in appends:
+        rows = _Rows.begun(item, clean) if len(appends) > 1 else None
+        if rows is None or not begun.take(item, rows, place):
+            yield from begun.part()
+            begun = _Begun()
+            if rows is None or not begun.take(item, rows, place):
+                yield from (Part((item.stream,), batch) for batch in batches(*item, (), clean, place))
+        place += len(item.records)
+    yield from begun.part()
+
+
+class _Rows:
+    """Events, and the rows of tables that follow from them, as one statement writes them."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Value, ...]] = []
+        self.groups: dict[tuple[str, str, tuple[str, ...]], dict[Any, list[Value]]] = {}
+        self.bytes = 0
+
+    @classmethod
+    def begun(cls, item: Append, clean: Clean) -> _Rows | None:
+        """What follows from an append, the row of its run too; None where it begins no stream or is cut."""
+        if item.expected_seq or sum(1 for _ in _parts(item.records)) > 1:
+            return None
+        run = _run_of(item.stream, item.records, clean)
+        if run and len(run) < len(RUN_COLUMNS):
+            return None
+        found = cls()
+        found.add(item.stream, item.records, clean)
+        if run:
+            values = [run[column] for column in RUN_COLUMNS]
+            found.groups[("runs", "new", RUN_COLUMNS)] = {(run["id"],): _encoded(_encoders_of(RUN_COLUMNS), values)}
+        return found
+
+    def add(self, stream: str, records: Sequence[Record], clean: Clean) -> None:
+        """What follows from these records, but for the row of their run."""
+        for event, data in records:
+            name, version = stored_name(event)
+            self.events.append((name.encode(), _int4(version), _int8(event.at), body_of(event), data))
+            self.bytes += len(data or b"")
+            for table, how, columns, rows in projections_of(type(event)):
+                if table == "runs":
+                    continue
+                for values in rows(stream, event, data):
+                    # One statement changes a row once, and the last event about it says it all.
+                    key = values[: len(KEYS[table])]
+                    found = self.groups.setdefault((table, how, columns), {})
+                    found[key] = _encoded(_encoders_of(columns), clean(columns, values))
+
+    def apart(self, other: _Rows) -> bool:
+        """Whether one statement can write both: each row is changed by one of them, and each table in one way."""
+        ways = {group[0]: group for group in self.groups}
+        return all(
+            ways.get(group[0], group) == group and self.groups.get(group, {}).keys().isdisjoint(rows)
+            for group, rows in other.groups.items()
+        )
+
+    def parameters(self) -> list[Value]:
+        """The rows of the tables, a group after the other."""
+        found: list[Value] = []
+        for (_, _, columns), rows in self.groups.items():
+            found += next(iter(rows.values())) if len(rows) == 1 else _arrays(columns, list(rows.values()))
+        return found
+
+    def shapes(self) -> tuple[Group, ...]:
+        """What the rows are."""
+        return tuple(Group(*group, len(rows) > 1) for group, rows in self.groups.items())
+
+
+class _Begun:
+    """Streams that begin in one statement."""
+
+    def __init__(self) -> None:
+        self._place = 0
+        self._items: list[Append] = []
+        self._rows = _Rows()
+
+    def take(self, item: Append, rows: _Rows, place: int) -> bool:
+        """Have one more begin with the others; False where it cannot.
+
+        Args:
+            item: what begins.
+            rows: what follows from it.
+            place: how many records the transaction has written before.
+        """
+        mine = self._rows
+        number, size = len(mine.events) + len(rows.events), mine.bytes + rows.bytes
+        if not mine.apart(rows) or number > MOST_RECORDS or size > MOST_BYTES:
+            return False
+        if not self._items:
+            self._place = place
+        self._items.append(item)
+        mine.events += rows.events
+        mine.bytes = size
+        for group, found in rows.groups.items():
+            mine.groups.setdefault(group, {}).update(found)
+        return True
+
+    def part(self) -> Iterator[Part]:
+        """The statement, if any stream begins."""
+        items, rows = self._items, self._rows
+        if items:
+            names = [(item.stream.encode(), _int8(seq + 1)) for item in items for seq in range(len(item.records))]
+            events = [(*name, *event) for name, event in zip(names, rows.events, strict=True)]
+            values = [_int8(self._place), *_arrays(_BEGUN_COLUMNS, events), *rows.parameters()]
+            woken = any(wakes(item.records) for item in items)
+            shape = Shape(True, True, rows.shapes(), (), False, woken)
+            yield Part(tuple(item.stream for item in items), Batch(shape, values))
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -207,29 +343,15 @@ def _batch(
     clean: Clean,
 ) -> Batch:
     several = len(records) > 1 or place > 0
-    events: list[tuple[Value, ...]] = []
-    groups: dict[tuple[str, str, tuple[str, ...]], dict[Any, list[Value]]] = {}
-    for event, data in records:
-        name, version = stored_name(event)
-        events.append((name.encode(), _int4(version), _int8(event.at), body_of(event), data))
-        for projection in projections_of(type(event)):
-            table, how, columns, rows = projection
-            if table == "runs":
-                continue
-            for values in rows(stream, event, data):
-                # One statement changes a row once, and the last event about it says it all.
-                key = values[: len(KEYS[table])]
-                found = groups.setdefault((table, how, columns), {})
-                found[key] = _encoded(_encoders_of(columns), clean(columns, values))
+    rows = _Rows()
+    rows.add(stream, records, clean)
     parameters: list[Value] = [stream.encode(), _int8(expected)]
-    parameters += [_int8(place), *_arrays(EVENT_COLUMNS, events)] if several else events[0]
-    for (_, _, columns), found in groups.items():
-        parameters += next(iter(found.values())) if len(found) == 1 else _arrays(columns, list(found.values()))
+    parameters += [_int8(place), *_arrays(EVENT_COLUMNS, rows.events)] if several else rows.events[0]
+    parameters += rows.parameters()
     parameters += _encoded(_encoders(tuple(run)), run.values())
     if logs:
         parameters += log_arrays(logs)
-    shapes = tuple(Group(*group, len(found) > 1) for group, found in groups.items())
-    return Batch(Shape(several, shapes, tuple(run), bool(logs), wakes(records)), parameters)
+    return Batch(Shape(False, several, rows.shapes(), tuple(run), bool(logs), wakes(records)), parameters)
 
 
 def _encoders_of(columns: tuple[str, ...]) -> tuple[Callable[[Any], bytes], ...]:
@@ -268,12 +390,13 @@ def _array_of(oid: int, items: Sequence[Value]) -> bytes:
 
 def append_sql(shape: Shape) -> str:
     """The statement for a shape; it counts no row where the run's last record is another."""
-    numbers = count(3)
+    numbers = count(1 if shape.begun else 3)
 
     def marks(columns: Sequence[str], suffix: str = "") -> str:
         return ", ".join(f"${next(numbers)}::{_kind(column)}{suffix}" for column in columns)
 
-    steps = [f"e AS ({_events_sql(shape.several, numbers, marks)} RETURNING 1)"]
+    events = _begun_sql(numbers, marks) if shape.begun else _events_sql(shape.several, numbers, marks)
+    steps = [f"e AS ({events} RETURNING 1)"]
     groups = [_group_sql(group, marks) for group in shape.groups]
     if len(groups) == 1 and shape.groups[0].how == "put" and not (shape.run or shape.logs or shape.wakes):
         return f"WITH {steps[0]} {groups[0]}"
@@ -282,7 +405,8 @@ def append_sql(shape: Shape) -> str:
         steps.append(f"r AS ({_run_sql(shape.run, marks(shape.run).split(', '))})")
     if shape.logs:
         steps.append(f"l AS ({LOGS_SQL.format(marks(LOG_COLUMNS, '[]'), _ONCE)})")
-    main = f"SELECT pg_notify('{CHANNEL}', $1) FROM e LIMIT 1" if shape.wakes else "SELECT 1 FROM e LIMIT 1"
+    whose = "''" if shape.begun else "$1"
+    main = f"SELECT pg_notify('{CHANNEL}', {whose}) FROM e LIMIT 1" if shape.wakes else "SELECT 1 FROM e LIMIT 1"
     return f"WITH {', '.join(steps)} {main}"
 
 
@@ -294,6 +418,13 @@ def write_logs_sql() -> str:
     """The statement that writes log lines on their own."""
     marks = ", ".join(f"${number}::{_kind(column)}[]" for number, column in enumerate(LOG_COLUMNS, start=1))
     return LOGS_SQL.format(marks, "")
+
+
+def _begun_sql(numbers: Iterator[int], marks: Callable[..., str]) -> str:
+    columns = ", ".join(_BEGUN_COLUMNS)
+    position = f"{POSITION} + ${next(numbers)}::int8 + n - 1"
+    source = f"unnest({marks(_BEGUN_COLUMNS, '[]')}) WITH ORDINALITY AS u({columns}, n)"
+    return f"INSERT INTO events (position, {columns}) SELECT {position}, {columns} FROM {source}"
 
 
 def _events_sql(several: bool, numbers: Iterator[int], marks: Callable[..., str]) -> str:
@@ -328,6 +459,8 @@ def _group_sql(group: Group, marks: Callable[..., str]) -> str:
         sets = ", ".join(f"{column} = v.{column}" for column in rest)
         still = f" AND {table}.next_due <= v.{rest[0]}" if how == "move" else ""
         return f"UPDATE {table} SET {sets} FROM ({rows}) AS v({names}) WHERE {same}{still}"
+    if how == "new":
+        return f"INSERT INTO {table} ({names}) {rows}"
     sets = ", ".join(f"{column} = excluded.{column}" for column in rest)
     then = f"UPDATE SET {sets}" if how == "put" and rest else "NOTHING"
     return f"INSERT INTO {table} ({names}) {rows} ON CONFLICT ({', '.join(keys)}) DO {then}"
