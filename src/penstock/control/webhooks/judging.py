@@ -24,11 +24,13 @@ class Judged(NamedTuple):
 
     Attributes:
         delivery: the sender's id of it; None where it has none, so that a second one cannot be told from it.
+        kept: the request as it is kept.
         events: what has happened.
         answer: what the sender wants to hear, instead of an event: Slack asks so whether we are there.
     """
 
     delivery: str | None
+    kept: Request
     events: tuple[Happened, ...] = ()
     answer: str | None = None
 
@@ -59,17 +61,18 @@ def understand(hook: Hook, request: Request, sender: Sender) -> Judged:
     if len(bodies) > MOST_EVENTS:
         raise Refused("body", f"The batch has {len(bodies):,} events; {MOST_EVENTS:,} are allowed.")
     delivery = sender.delivery or _delivery(hook, request, bodies)
+    kept = request.kept(hook.hidden)
     first = bodies[0].value
     if hook.signature.scheme == "slack" and isinstance(first, dict) and first.get("type") == "url_verification":
-        return Judged(delivery, answer=str(first.get("challenge", "")))
+        return Judged(delivery, kept, answer=str(first.get("challenge", "")))
     template = template_of(hook.template, hook.mapping)
-    facts = {**request.kept(hook.hidden).facts(), "hook": hook.slug, "delivery": delivery}
+    facts = {**kept.facts(), "hook": hook.slug, "delivery": delivery}
     made = []
     for body in bodies:
         check_schema(hook.schema, body.value)
         of_body = {"body": body.value, "kind": body.kind, "cloudevent": body.cloudevent}
         made.append(_happened(template.render({**facts, **of_body}), request.at))
-    return Judged(delivery, tuple(made))
+    return Judged(delivery, kept, tuple(made))
 
 
 def _happened(rendered: Rendered, at: int) -> Happened:

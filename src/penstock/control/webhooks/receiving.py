@@ -176,7 +176,7 @@ def _accepted(hook: Hook, request: Request, judged: Judged, once: str | None, of
     delivery = judged.delivery
     received = _received(hook, request, ACCEPTED, delivery, verified=True, again=of)
     outcome = Outcome(status=ACCEPTED, status_code=202, id=received.id, delivery=delivery, events=judged.events)
-    return Decided(outcome, Keeping(received, request.kept(hook.hidden), judged.events, once))
+    return Decided(outcome, Keeping(received, judged.kept, judged.events, once))
 
 
 def _refused(
