@@ -14,7 +14,7 @@ import pytest
 from tests.integration.changing import Replica, confirmed, slots_dropped
 from tests.patience import until
 
-from penstock.connectors.cdc import PostgresChanges
+from penstock.connectors.cdc import PostgresChanges, slots
 from penstock.connectors.cdc.stream import Link
 from penstock.core.errors import SourceChanged, SourceUnavailable
 from penstock.core.ports.data import Batch
@@ -404,8 +404,11 @@ def test_two_readers_of_one_slot(url: str, orders: Run) -> None:
         reading.close()  # type: ignore[attr-defined]
 
 
-def test_a_slot_that_is_still_being_made_for_somebody_who_died(url: str, orders: Run) -> None:
+def test_a_slot_that_is_still_being_made_for_somebody_who_died(
+    url: str, orders: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Making a slot waits for transactions that began before; the server goes on with it, whoever has asked for it."""
+    monkeypatch.setattr(slots, "SLOW_SECONDS", 0.1)
     replica = Replica()
     with psycopg.connect(url) as before, changes(url) as source:
         before.execute("SELECT pg_current_xact_id()")
@@ -417,7 +420,7 @@ def test_a_slot_that_is_still_being_made_for_somebody_who_died(url: str, orders:
         link.close()
         reader = threading.Thread(target=replica.follow, args=(source,))
         reader.start()
-        reader.join(0.5)
+        until(lambda: "waits until the slot is made" in caplog.text, "it says that it waits")
         assert reader.is_alive()
         assert orders(f"SELECT confirmed_flush_lsn {MINE}") == [(None,)]
         before.rollback()

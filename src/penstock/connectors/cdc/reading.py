@@ -20,7 +20,7 @@ from penstock.connectors.cdc.database import Database
 from penstock.connectors.cdc.decoding import Decoder, emptied
 from penstock.connectors.cdc.position import Copying, Where, shown
 from penstock.connectors.cdc.relations import Table
-from penstock.connectors.cdc.slots import AGAIN, check_system
+from penstock.connectors.cdc.slots import AGAIN, Patience, check_system
 from penstock.connectors.cdc.snapshots import Snapshot
 from penstock.connectors.cdc.stream import Busy, Link, Stream
 from penstock.connectors.postgres import copying
@@ -38,7 +38,7 @@ else:
 _log = logging.getLogger("penstock.cdc")
 _SEGMENT = 16 * 1024 * 1024
 """The log is kept in files of this size: a slot that moves less sets nothing free."""
-_FIRST_PAUSE, _LONGEST_PAUSE, _SLOW_SECONDS = 0.05, 2.0, 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _GONE = (
     psycopg.errors.UndefinedObject,
     psycopg.errors.UndefinedFile,
@@ -279,11 +279,9 @@ class Reading:
         self, waiting: Iterator[None], what: str, meanwhile: Callable[[], None] = lambda: None
     ) -> Generator[Batch, None, None]:
         """Go on with something that may have to wait for others; say so where it takes long."""
-        began, said = time.monotonic(), False
+        patience = Patience(self._options.slot, what)
         for _ in waiting:
-            if not said and time.monotonic() - began > _SLOW_SECONDS:
-                _log.warning("%s waits %s: see pg_stat_activity for old transactions", self._options.slot, what)
-                said = True
+            patience.turn()
             meanwhile()
             yield self._nothing()
 

@@ -22,6 +22,7 @@ else:
 LOOK_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.02
 """While a slot is being made."""
+SLOW_SECONDS = 10.0
 _log = logging.getLogger("penstock.cdc")
 _STATE = """
 SELECT plugin::text, database::text, active_pid, wal_status::text, confirmed_flush_lsn::text, restart_lsn::text,
@@ -53,6 +54,25 @@ class Lag:
     held: int
     status: str
     seconds: float | None = None
+
+
+class Patience:
+    """Says, once, that something waits for others where it takes long.
+
+    Args:
+        slot: whose reader waits.
+        what: it wants to do.
+    """
+
+    def __init__(self, slot: str, what: str) -> None:
+        self._told = f"{slot} waits {what}: see pg_stat_activity for old transactions"
+        self._end: float | None = time.monotonic() + SLOW_SECONDS
+
+    def turn(self) -> None:
+        """It still waits."""
+        if self._end is not None and time.monotonic() > self._end:
+            self._end = None
+            _log.warning("%s", self._told)
 
 
 class Watch:

@@ -16,7 +16,7 @@ from penstock.connectors.cdc.decoding import prefix_of
 from penstock.connectors.cdc.options import Options, WhenLost, default_slot, titled
 from penstock.connectors.cdc.position import Where, parsed
 from penstock.connectors.cdc.reading import Reading
-from penstock.connectors.cdc.slots import LOOK_AGAIN_SECONDS, Lag, Watch
+from penstock.connectors.cdc.slots import LOOK_AGAIN_SECONDS, Lag, Patience, Watch
 from penstock.connectors.cdc.stream import Link, Stream
 from penstock.connectors.postgres.link import Address, qualified
 from penstock.core.errors import ConfigurationError, PenstockError, SourceChanged
@@ -173,7 +173,9 @@ class PostgresChanges(Source):
             tables = database.tables()
             session = database.session()
             try:
+                patience = Patience(self._options.slot, "until the slot is made")
                 while (usable := database.slot.check(session, where)) is None:
+                    patience.turn()
                     database.flush()
                     time.sleep(LOOK_AGAIN_SECONDS)
             except SourceChanged:
@@ -187,7 +189,9 @@ class PostgresChanges(Source):
                 where, again = None, True
             if not usable or again:
                 database.slot.drop(session)
+                patience = Patience(self._options.slot, "to make its slot")
                 for _ in database.slot.create():
+                    patience.turn()
                     database.flush()
             if where is None:
                 where = Where(system, self._confirmed(), copied=() if self._options.copy else tuple(tables))
