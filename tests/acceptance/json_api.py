@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
+
+from tests.ports import on_some_port
 
 
 class Reply(NamedTuple):
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(replies: dict[str, list[Reply]]) -> Iterator[JsonApi]:
     """The API, until the end of the block."""
-    api = _on_some_port(replies)
+    api = on_some_port(partial(JsonApi, replies))
     thread = threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -85,30 +85,3 @@ def serving(replies: dict[str, list[Reply]]) -> Iterator[JsonApi]:
         api.shutdown()
         thread.join()
         api.server_close()
-
-
-def _on_some_port(replies: dict[str, list[Reply]]) -> JsonApi:
-    for port in _ports():
-        try:
-            return JsonApi(replies, port)
-        except OSError:
-            continue
-    raise RuntimeError("no free port")
-
-
-@contextmanager
-def closed_port() -> Iterator[int]:
-    """A port that nobody listens on, and nobody can take, until the end of the block."""
-    with socket.socket() as held:
-        for port in _ports():
-            try:
-                held.bind(("127.0.0.1", port))
-                break
-            except OSError:
-                continue
-        yield held.getsockname()[1]
-
-
-def _ports() -> list[int]:
-    """Below the ephemeral ones; in an order of this process's own, so that test workers seldom meet."""
-    return random.Random(os.getpid()).sample(range(20_000, 32_000), 200)

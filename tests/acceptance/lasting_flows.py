@@ -58,7 +58,7 @@ def publishes(folder: Path) -> None:
 @flow
 def hurries(folder: Path) -> None:
     """Asks for approval, for a moment."""
-    write(folder, approve("Now?", timeout=6).approved)
+    write(folder, approve("Now?", timeout=12).approved)
 
 
 @flow

@@ -9,22 +9,25 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from tests import patience
 from tests.acceptance.duty_lab import Duty, Place, place, soon_gone
 from tests.conftest import service_url
-from tests.patience import until
 
 from penstock.core.errors import EngineRefused, RunNotThere
 from penstock.deploy.airflow.client import AirflowClient
 from penstock.deploy.airflow.names import dag_run_id
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 __all__ = ["place"]
+
+until = partial(patience.until, seconds=120.0)  # each of its tasks is an interpreter, and it reads files when it likes
 
 _LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 TASKS = """

@@ -46,9 +46,9 @@ to = "team"
 """
 
 
-def connections(site: Api, place: Place) -> None:
+def connections(site: Api, place: Place, patience: int = 30) -> None:
     """Where the server finds the stand-in for Slack."""
-    team = {"type": "slack", "token": "xoxb-good", "api_url": f"{site.url}/api/", "timeout_seconds": 5}
+    team = {"type": "slack", "token": "xoxb-good", "api_url": f"{site.url}/api/", "timeout_seconds": patience}
     place.cli.environ["PENSTOCK_CONNECTION_TEAM"] = json.dumps(team)
 
 
@@ -133,7 +133,7 @@ def test_one_that_hangs_delays_no_run(place: Place) -> None:
             return Reply()
 
         site.site = hang
-        connections(site, place)
+        connections(site, place, patience=5)
         place.declare(SETTINGS + TEAM)
         place.cli.run("automations", "declare")
         place.deploy("fails", "--name", "fails")

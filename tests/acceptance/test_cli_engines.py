@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 from tests.acceptance.cli_lab import Cli
+from tests.ports import nobody
 
 pytestmark = pytest.mark.acceptance
-
-
-def nobody() -> str:
-    """An address where nobody listens."""
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{place.getsockname()[1]}"
 
 
 def test_the_list_says_what_each_can_do_and_what_is_not_set_up(cli: Cli) -> None:
@@ -41,11 +33,10 @@ def test_one_engine_says_why_it_cannot_do_the_rest(cli: Cli) -> None:
 
 
 def test_one_that_does_not_answer_is_told(cli: Cli) -> None:
-    url = nobody()
-    given = {"AIRFLOW_API_URL": url, "AIRFLOW_DAGS_FOLDER": str(cli.folder), "AIRFLOW_USER": "ann"}
+    given = {"AIRFLOW_API_URL": nobody(), "AIRFLOW_DAGS_FOLDER": str(cli.folder), "AIRFLOW_USER": "ann"}
     (found,) = cli.run("engines", "airflow", "--json", **given).json["engines"]
     assert not found["answers"]
-    assert f"{url} cannot be reached" in found["told"]
+    assert f"{nobody()} cannot be reached" in found["told"]
     told = cli.run("doctor", code=1, **given)
     assert "engine airflow" in told.out
     assert "cannot be reached" in told.out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import warnings
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from tests.acceptance.duty_lab import Place, place
 from tests.patience import until
+from tests.ports import own_port
 
 with warnings.catch_warnings(record=True):  # of what it imports
     from oidc_provider_mock import User, run_server_in_thread
@@ -23,19 +23,12 @@ BROWSER = """
 import sys
 import httpx
 
-with httpx.Client(follow_redirects=True) as browser:
+with httpx.Client(follow_redirects=True, timeout=60) as browser:
     page = browser.get(sys.argv[1])
     assert "<form" in page.text, page.text
     page = browser.post(page.url, data={"sub": "{who}"})
     open("page.html", "w").write(page.text)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +46,7 @@ def provider() -> Iterator[str]:
 @pytest.fixture
 def site(place: Place, provider: str) -> str:
     """A server where everybody signs in; its address."""
-    port = free_port()
+    port = own_port()
     place.declare(
         f'[tool.penstock]\npublic_url = "http://127.0.0.1:{port}"\n'
         f'[tool.penstock.server]\nauth = "required"\n[tool.penstock.server.oidc]\nissuer = "{provider}"\n'

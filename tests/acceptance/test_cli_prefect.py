@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from tests.acceptance.duty_lab import Place, place
 from tests.conftest import service_url
 from tests.integration.prefect_lab import engine_at, environment, worker
+from tests.patience import until
 
 from penstock.app import Penstock, Settings
 from penstock.testing.engines import outcome_of
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 __all__ = ["place"]
 
 SHOP = """
@@ -46,6 +48,11 @@ def name(place: Place) -> Iterator[str]:
     engine.close()
 
 
+def ended(place: Place, run_id: str) -> dict[str, Any] | None:
+    run = place.run(run_id)
+    return run if run["ended_at"] is not None else None
+
+
 def test_it_is_deployed_run_and_followed(place: Place, name: str) -> None:
     made = place.cli.json("deploy", "prefect", name)["deployments"][0]
     assert (made["change"], made["placed"]["engine"], made["placed"]["changed"]) == ("new", "prefect", True)
@@ -57,7 +64,7 @@ def test_it_is_deployed_run_and_followed(place: Place, name: str) -> None:
     place.worker("--pool", name)
     with worker(name, env):
         run_id = place.trigger(name, "-p", "count=3")
-        run = place.ended(run_id)
+        run = until(lambda: ended(place, run_id), "the end of the run", seconds=120)  # two interpreters with Prefect
     assert run["state"] == "Completed", run["message"]
     app = Penstock(Settings(home=str(place.cli.home), log_console=False))
     outcome = outcome_of(app, run_id)

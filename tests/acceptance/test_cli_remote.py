@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.acceptance.duty_lab import Duty, Place, place
 from tests.patience import until
+from tests.ports import own_port
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]
@@ -69,7 +70,7 @@ def server(place: Place) -> Duty:
     (place.folder / "remote_tasks.py").write_text(TASKS)
     for name, text in {"steps": STEPS, "quick": QUICK, "broken": BROKEN, "wrong": WRONG}.items():
         (place.folder / f"{name}.yaml").write_text(text)
-    return place.server()
+    return place.server("--port", own_port())
 
 
 def url_of(server: Duty) -> str:
@@ -115,6 +116,7 @@ WRONG_ONES = [
 ]
 
 
+@pytest.mark.timeout(240)
 def test_commands_say_the_same_of_a_journal_and_of_a_server(place: Place, server: Duty) -> None:
     cli, there = place.cli, ("--server", url_of(server))
     for name in ("steps", "quick", "broken"):
@@ -140,8 +142,9 @@ def test_commands_say_the_same_of_a_journal_and_of_a_server(place: Place, server
 
 
 def told(out: str) -> str:
-    """What is written, but for how long ago it was, which may make columns wider."""
-    return re.sub(r" {2,}", "  ", re.sub(r"\b(now|\d+ (s|min) ago)\b", "ago", out))
+    """What is written, but for how long ago it was and how long it will be, which may make columns wider."""
+    moments = r"\b(now|\d+ (s|min) ago|in \d+ (s|min|h \d\d min|d \d\d h))\b"
+    return re.sub(r" {2,}", "  ", re.sub(moments, "then", out))
 
 
 def without_hint(err: str) -> str:

@@ -13,6 +13,7 @@ from tests.acceptance.cli_lab import Answer
 from tests.acceptance.duty_lab import Duty, Place, place
 from tests.acceptance.test_cli_remote import told, url_of, without_hint
 from tests.patience import until
+from tests.ports import own_port
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]
@@ -129,7 +130,7 @@ def server(place: Place) -> Duty:
     (place.folder / "events.json").write_text('[{"event": "orders.imported", "about": "orders"}]')
     place.cli.run("deploy")
     place.cli.run("limits", "apply")
-    return place.server()
+    return place.server("--port", own_port())
 
 
 def test_commands_about_plans_say_the_same_of_a_journal_and_of_a_server(place: Place, server: Duty) -> None:
@@ -253,8 +254,8 @@ def test_a_run_is_paused_over_a_restart_of_its_server_and_goes_on(place: Place, 
     assert "is paused" in cli.run(*there, "runs", "pause", run).out
     port = url.rpartition(":")[2]
     server.kill_all()
-    following = cli.start(*there, "runs", "resume", run, "--json")
     place.server("--port", port)
+    following = cli.start(*there, "runs", "resume", run, "--json")  # of a server that it never met, it asks for 3 s
     for number in (2, 3):
         place.here(f"step{number}")
         place.open(f"step{number}")

@@ -9,6 +9,8 @@ import pytest
 from tests.acceptance.duty_lab import FLOWS, Place, is_gone, place, soon_gone
 from tests.patience import until
 
+from penstock.engine.runners.trees import descendants
+
 pytestmark = pytest.mark.acceptance
 __all__ = ["place"]
 
@@ -27,7 +29,7 @@ def test_a_worker_takes_runs_of_its_pool(place: Place) -> None:
     assert listed["state"] == "running"
     assert "running" in place.cli.run("worker", "list").out
     assert worker.end() == 0
-    assert worker.all("stopped")[0]["runs"] == {"completed": 1}
+    assert worker.event("stopped")["runs"] == {"completed": 1}
     assert place.cli.json("worker", "list")["workers"] == []
     assert place.run(other)["state"] == "Scheduled"
 
@@ -100,7 +102,7 @@ def test_what_has_not_ended_goes_back_and_another_worker_goes_on(place: Place, h
         worker.send(signal.SIGTERM)
     assert worker.end(None) == 0
     assert worker.event("back", run_id)["run"]["state"] == "Scheduled"
-    assert worker.all("stopped")[0]["put_back"] == 1
+    assert worker.event("stopped")["put_back"] == 1
     assert is_gone(process)
     assert place.run(run_id)["crashes"] == 0
     assert "Its worker stopped" in place.cli.run("runs", "show", run_id).out
@@ -180,6 +182,7 @@ def test_the_process_of_a_run_dies_and_the_run_is_taken_up_again(place: Place) -
     run = place.ended(run_id)
     assert (run["state"], run["crashes"]) == ("Completed", 2)
     assert place.ran() == ["before", "after"]
+    worker.event("ended", run_id)  # the last that it says of it
     assert [e["run"]["crashes"] for e in worker.all("back", run_id)] == [1, 2]
     assert "killed by signal 9" in worker.all("back", run_id)[0]["why"]
     assert "crashes" in place.cli.run("runs", "list").out
@@ -207,10 +210,9 @@ def test_cancelling_kills_the_process_tree_of_a_run(place: Place, stubborn: bool
     run_id = place.trigger("family", "-p", f"stubborn={str(stubborn).lower()}")
     place.here("family")
     family = {place.pid("family"), place.pid("child")}
-    until(lambda: len(set(worker.tree()) - family) >= 3 and family <= set(worker.tree()), "the child of the child")
-    tree = [pid for pid in worker.tree() if pid != worker.process.pid]
-    nursery = next(pid for pid in tree if pid not in family and pid == parent_of(place.pid("family")))
-    grandchild = next(pid for pid in tree if parent_of(pid) == place.pid("child"))
+    (grandchild,) = until(lambda: descendants(place.pid("child")), "the child of the child")
+    nursery = parent_of(place.pid("family"))
+    assert {nursery, grandchild, *family} <= {*worker.tree()} - {worker.process.pid}
     run = place.cli.json("runs", "cancel", run_id, "--grace", "60" if not stubborn else "0.5")["run"]
     assert run["state"] == "Cancelled"
     for pid in (*family, grandchild):
@@ -228,7 +230,7 @@ def parent_of(pid: int) -> int:
 
 def test_a_run_that_waits_is_cancelled(place: Place) -> None:
     place.deploy("quick")
-    run_id = place.trigger("quick", "--at", "in 10m")
+    run_id = place.trigger("quick", "--at", "in 630s")  # ten minutes, for half a minute
     assert "in 10 min" in place.cli.run("runs", "list").out
     assert place.cli.json("runs", "cancel", run_id)["run"]["state"] == "Cancelled"
     assert place.worker("--until-idle").end(None) == 0
@@ -318,7 +320,7 @@ def test_a_scheduler_is_where_it_is_wanted(place: Place) -> None:
 def test_plain_lines(place: Place) -> None:
     place.deploy("fails")
     place.deploy("quick")
-    run_id = place.trigger("fails")
+    place.trigger("fails", "--name", "tried-in-vain")
     place.trigger("quick")
     answer = place.cli.run("worker", "start", "--until-idle")
     assert answer.out.startswith("Taking runs of the pool default, at most 8 at once")
@@ -327,9 +329,9 @@ def test_plain_lines(place: Place) -> None:
     assert "ValueError: there is nothing to be had" in answer.out
     assert "✓ quick · " in answer.out
     assert answer.out.endswith("Stopped: 1 completed, 1 failed.\n")
-    name = place.run(run_id)["name"]
     assert "noting quick" in answer.err
-    assert name not in answer.err
+    assert "✗ fails · tried-in-vain" in answer.out
+    assert "tried-in-vain" not in answer.err
 
     place.trigger("fails")
     place.trigger("quick")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from tests.acceptance.test_shop import EXAMPLE, Shop, shop
 from tests.acceptance.users_posts import FILES, FLOW, contents
 from tests.conftest import service_url
 from tests.integration.prefect_lab import engine_at, environment, worker
+from tests.patience import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(500)]
 
@@ -51,11 +53,16 @@ class Elsewhere:
                 if before is not None:
                     before(number)
                 run_id = place.trigger(name, *(word for given in parameters.items() for word in ("-p", _said(*given))))
-                run = place.ended(run_id)
+                run = until(partial(ended, place, run_id), "the end of the run", seconds=200)
                 assert run["state"] == "Completed", (run["message"], place.cli.run("runs", "logs", run_id).out)
                 tasks += place.cli.json("runs", "show", run_id)["steps"]
         assert follower.end() == 0
         return tasks
+
+
+def ended(place: Place, run_id: str) -> dict[str, Any] | None:
+    run = place.run(run_id)
+    return run if run["ended_at"] is not None else None
 
 
 def _said(name: str, value: Any) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.json_api import JsonApi, Reply, closed_port, serving
+from tests.acceptance.json_api import JsonApi, Reply, serving
 from tests.acceptance.users_posts import FILES, FLOW, ROOT, Table, cells, cli_command, contents, only_run, python
+from tests.ports import closed_port
 
 from penstock import Penstock
 from penstock.core.events import TaskCompleted

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.acceptance.json_api import closed_port
 from tests.acceptance.users_posts import EXAMPLE, FILES, FLOW, ROOT, cells, contents, python
+from tests.ports import closed_port
 
 pytestmark = pytest.mark.acceptance
 

@@ -15,9 +15,21 @@ from penstock.core.ports import Journal
 
 
 @pytest.fixture(scope="session")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def common_zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One for all tests of this process."""
     lab = Lab(tmp_path_factory.mktemp("workers"))
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def zygote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The common one, or one that has imported what a module of tests calls its `WORKERS`."""
+    workers = getattr(request.module, "WORKERS", None)
+    if workers is None:
+        yield request.getfixturevalue("common_zygote")
+        return
+    lab = Lab(tmp_path_factory.mktemp("workers"), [workers.__name__])
     yield lab
     lab.close()
 
@@ -35,6 +47,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """Settings of a fresh journal, on each database."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
     return {"home": str(tmp_path / "home"), "database_url": url}
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.integration)])
+def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh warehouse, on each database."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"duckdb:///{tmp_path}/shop.duckdb"
 
 
 @pytest.fixture

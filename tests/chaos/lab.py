@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from tests import patience
 
 ROOT = Path(__file__).resolve().parents[2]
-HANGS_AFTER = 30.0
+HANGS_AFTER = 90.0
+"""Longer than any worker takes on a busy machine; some make 100 MB, or start interpreters of their own."""
 until = partial(patience.until, seconds=HANGS_AFTER)
 
 
@@ -165,6 +166,6 @@ class Lab:
         assert self._zygote.stdin is not None
         self.rest()
         self._zygote.stdin.close()
-        self._zygote.wait(10)
+        self._zygote.wait(HANGS_AFTER)
         assert self._zygote.stdout is not None
         self._zygote.stdout.close()

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
-from tests.chaos.trouble import LONG, PROCESSES, asleep, family, quick, ready, sleep, sleeping, stubborn, until_exists
+from tests.chaos.trouble import (
+    LONG,
+    PROCESSES,
+    asleep,
+    family,
+    lines_in,
+    quick,
+    ready,
+    sleep,
+    sleeping,
+    stubborn,
+    until_exists,
+)
 
 from penstock import flow, task
-from penstock.task_runners import ThreadPoolTaskRunner
+from penstock import sleep as wait
+from penstock.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 
 @task(timeout_seconds=0.3)
@@ -26,7 +40,7 @@ def late_family(where: str) -> None:
 def late_and_deaf(where: str) -> str:
     """Takes the exception that ends it for nothing, and returns."""
     ready(where)
-    end = time.monotonic() + 2.0
+    end = time.monotonic() + 3.0
     while time.monotonic() < end:
         try:
             time.sleep(end - time.monotonic())
@@ -82,9 +96,11 @@ def out_of_time_in_thread(where: str, how: str) -> str:
     return str(future.state.name)
 
 
-@flow(task_runner=PROCESSES)
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
 def out_of_time_in_process(where: str, how: str) -> str:
-    late = globals()[how].with_options(timeout_seconds=1.5)  # starting its process counts
+    """Starting its process counts, so the first task finds one that is there, however slow the machine is."""
+    assert quick.submit("it is there").result() == "it is there"
+    late = globals()[how].with_options(timeout_seconds=1.5)
     states = [late.submit(where, return_state=True).name for _ in range(2)]
     assert quick.submit("still works").result() == "still works"
     return ",".join(map(str, states))
@@ -120,7 +136,11 @@ def late_flow_of_threads(where: str) -> None:
 
 @flow(timeout_seconds=1.5, task_runner=PROCESSES)
 def late_flow_of_processes(where: str) -> None:
-    family.map([where, where]).wait()
+    """The limit stands still while the flow waits for its processes, which may take long to start."""
+    futures = family.map([where, where])
+    while lines_in(Path(where)) < 2:
+        wait(0.2)
+    futures.wait()
 
 
 @flow(timeout_seconds=0.5)

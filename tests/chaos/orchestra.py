@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -36,7 +36,7 @@ from penstock.core.deployments import Deployment, Schedule, of_data
 from penstock.core.errors import PenstockError
 from penstock.core.events import RunClaimed, RunCreated, RunEnded, TaskCompleted, now_us
 from penstock.core.ids import owner_pid
-from penstock.core.model import RunFilter
+from penstock.core.model import Run, RunFilter
 from penstock.core.plans import stream_of
 from penstock.engine.commands import append_command
 from penstock.engine.runners.trees import descendants, kill_tree
@@ -46,6 +46,7 @@ POOL = "orchestra"
 FLOWS = Path(__file__).with_name("orchestra_flows.py")
 LEASE_SECONDS = 3.0
 SETTLE_SECONDS = 90.0
+BEGIN_SECONDS = 60.0
 
 
 def deployments() -> list[Deployment]:
@@ -104,13 +105,16 @@ class Orchestra:
         self.log = (folder / "workers.log").open("ab")
 
     def play(self, seconds: float) -> None:
-        """Let it all happen for so long, then calm down and wait until everything has ended."""
+        """Let it all happen for so long, then calm down and wait until everything has ended.
+
+        On a slow machine it takes longer: until every schedule was due, for workers may be killed before they begin.
+        """
         for deployment in deployments():
             declare(self.journal, deployment)
         for _ in range(self.number):
             self.start_worker()
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while (now := time.monotonic()) < end or (now < end + BEGIN_SECONDS and not self.all_were_due()):
             time.sleep(self.draw.uniform(0.02, 0.4))
             self.disturb()
         self.calm()
@@ -228,6 +232,19 @@ class Orchestra:
         if self.under_way():  # a scheduler that stood still had looked before the pause: its runs were due by then
             self.settle()
 
+    def all_were_due(self) -> bool:
+        """Every schedule has made a run."""
+        return all(
+            self.fired(deployment.name, schedule.name, self.journal.runs(RunFilter(deployment=deployment.name)))
+            for deployment in deployments()
+            for schedule in deployment.schedules
+        )
+
+    def fired(self, deployment: str, schedule: str, runs: Iterable[Run]) -> Counter[int | None]:
+        """The instants a schedule has made runs for, among these."""
+        firsts = [next(iter(self.journal.load(run.id))).event for run in runs if run.deployment == deployment]
+        return Counter(e.scheduled_at for e in firsts if isinstance(e, RunCreated) and e.schedule == schedule)
+
     def under_way(self) -> bool:
         """Some run has not ended."""
         return bool(self.journal.runs(RunFilter(states=("Scheduled", "Pending", "Running", "Retrying"), limit=1)))
@@ -307,13 +324,7 @@ class Orchestra:
         for deployment in deployments():
             (declared, *_) = self.journal.load(stream_of("deployment", deployment.name))
             for schedule in deployment.schedules:
-                fired = Counter(
-                    stored.event.scheduled_at
-                    for run_id, run in runs.items()
-                    if run.deployment == deployment.name
-                    for stored in [next(iter(self.journal.load(run_id)))]
-                    if isinstance(stored.event, RunCreated) and stored.event.schedule == schedule.name
-                )
+                fired = self.fired(deployment.name, schedule.name, runs.values())
                 instants = sorted(at for at in fired if at is not None)
                 assert instants, f"{deployment.name} was never due"
                 assert set(fired.values()) == {1}, f"{deployment.name}: an instant has two runs"

@@ -20,7 +20,7 @@ from penstock.engine.recovery import cancel
 
 pytestmark = pytest.mark.chaos
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Grace for those who are expected to stop by themselves: far more than they need."""
 
 WILLING = {

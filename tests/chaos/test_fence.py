@@ -83,7 +83,7 @@ def test_a_run_whose_process_still_extends_its_lease_is_refused(
     lab: Lab, store: dict[str, Any], journal: Journal
 ) -> None:
     """On another machine, too: it is the lease that tells."""
-    patient = {**store, "lease_seconds": 30.0}
+    patient = {**store, "lease_seconds": 300.0}
     worker = lab.start(
         workers.run_elsewhere,
         store=patient,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,20 +16,7 @@ from penstock.connectors.files import FileExport
 from penstock.core.ports.data import Counts
 
 pytestmark = pytest.mark.chaos
-
-
-@pytest.fixture(scope="session")
-def files_zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("files-workers"), ["tests.chaos.files_worker"])
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(files_zygote: Lab, tmp_path: Path) -> Iterator[Lab]:
-    files_zygote.folder = tmp_path
-    yield files_zygote
-    files_zygote.rest()
+WORKERS = files_worker
 
 
 def put(folder: Path) -> tuple[list[int], int]:

@@ -6,7 +6,6 @@ import itertools
 import random
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from penstock.core.ports.data import Counts
 from penstock.stores.lake import Lake
 
 pytestmark = pytest.mark.chaos
+WORKERS = lake_worker
 STEPS_OF_THE_OTHER = {"append": 40, "merge": 40, "replace": 30, "several": 100}
 SHAPES = ["append", "merge", "changes", "replace", "several"]
 
@@ -27,20 +27,6 @@ SHAPES = ["append", "merge", "changes", "replace", "several"]
 def good(shape: str) -> list[int]:
     """What lands. A table that is replaced takes its columns from the first rows, and there amounts are text."""
     return [number for number in range(RECORDS) if not is_bad(number) and (shape == "replace" or not misfits(number))]
-
-
-@pytest.fixture(scope="session")
-def lake_zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lake-workers"), ["tests.chaos.lake_worker"])
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(lake_zygote: Lab, tmp_path: Path) -> Iterator[Lab]:
-    lake_zygote.folder = tmp_path
-    yield lake_zygote
-    lake_zygote.rest()
 
 
 def rows_of(lake: Lake, shape: str) -> list[dict[str, Any]]:

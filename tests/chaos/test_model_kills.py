@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +10,7 @@ from tests.chaos import modelling
 from tests.chaos.lab import Lab
 
 pytestmark = pytest.mark.chaos
-
-
-@pytest.fixture(scope="module")
-def makers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("makers"), ["tests.chaos.modelling"])
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(makers: Lab, tmp_path: Path) -> Iterator[Lab]:
-    makers.folder = tmp_path
-    yield makers
-    makers.rest()
-
-
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.integration)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgres":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"duckdb:///{tmp_path}/shop.duckdb"
+WORKERS = modelling
 
 
 class Story:
@@ -76,8 +55,8 @@ class Story:
             assert found[name] == found["totals"], what
 
 
-def test_killed_after_commits_and_in_the_middle(lab: Lab, url: str, tmp_path: Path) -> None:
-    story = Story(lab, url, tmp_path)
+def test_killed_after_commits_and_in_the_middle(lab: Lab, warehouse_url: str, tmp_path: Path) -> None:
+    story = Story(lab, warehouse_url, tmp_path)
     commits = [number for number, statement in enumerate(story.statements, 1) if statement == "COMMIT"]
     assert len(commits) == len(modelling.FILES)
     for kill_at in [*(number + 1 for number in commits[:-1]), commits[0], commits[2] - 3]:
@@ -86,7 +65,7 @@ def test_killed_after_commits_and_in_the_middle(lab: Lab, url: str, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_before_each_statement(lab: Lab, url: str, tmp_path: Path) -> None:
-    story = Story(lab, url, tmp_path)
+def test_killed_before_each_statement(lab: Lab, warehouse_url: str, tmp_path: Path) -> None:
+    story = Story(lab, warehouse_url, tmp_path)
     for kill_at in range(1, len(story.statements) + 1):
         story.die(kill_at)

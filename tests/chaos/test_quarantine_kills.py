@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,10 @@ from penstock.core.datasets import CheckFailed
 from penstock.quality.steps.quarantine import Quarantine
 
 pytestmark = pytest.mark.chaos
+WORKERS = quarantine_worker
 BAD = list(range(3, ROWS + 1, 3))
 GOOD = [number for number in range(1, ROWS + 1) if number % 3]
 WAYS = {"by a step": ("lake:raw/orders", False), "by the dataset": ("lake:raw/orders", True)}
-
-
-@pytest.fixture(scope="session")
-def quarantine_zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("quarantine-workers"), ["tests.chaos.quarantine_worker"])
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(quarantine_zygote: Lab, tmp_path: Path) -> Iterator[Lab]:
-    quarantine_zygote.folder = tmp_path
-    yield quarantine_zygote
-    quarantine_zygote.rest()
 
 
 def ids(folder: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:

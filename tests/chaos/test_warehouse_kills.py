@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,27 +9,7 @@ from tests.chaos import warehousing
 from tests.chaos.lab import Lab
 
 pytestmark = pytest.mark.chaos
-
-
-@pytest.fixture(scope="module")
-def loaders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("loaders"), ["tests.chaos.warehousing"])
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(loaders: Lab, tmp_path: Path) -> Iterator[Lab]:
-    loaders.folder = tmp_path
-    yield loaders
-    loaders.rest()
-
-
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.integration)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgres":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"duckdb:///{tmp_path}/shop.duckdb"
+WORKERS = warehousing
 
 
 class Story:
@@ -58,8 +36,8 @@ class Story:
 
 
 @pytest.mark.parametrize("mode", warehousing.MODES)
-def test_killed_later_and_later(lab: Lab, url: str, mode: str) -> None:
-    story = Story(lab, url, mode)
+def test_killed_later_and_later(lab: Lab, warehouse_url: str, mode: str) -> None:
+    story = Story(lab, warehouse_url, mode)
     kill_at = 4
     while story.killed("story", kill_at):
         kill_at += 13
@@ -69,8 +47,8 @@ def test_killed_later_and_later(lab: Lab, url: str, mode: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", warehousing.MODES)
-def test_killed_before_each_statement(lab: Lab, url: str, mode: str) -> None:
-    story = Story(lab, url, mode)
+def test_killed_before_each_statement(lab: Lab, warehouse_url: str, mode: str) -> None:
+    story = Story(lab, warehouse_url, mode)
     for kill_at in range(1, story.statements + 1):
         schema = f"kill_{kill_at}"
         assert story.killed(schema, kill_at)

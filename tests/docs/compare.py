@@ -19,6 +19,7 @@ _ALIKE = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|\+00:00)?"), "<time>"),
     (re.compile(r"\b\d\d?:\d\d(?::\d\d)?(?:\.\d+)?\b"), "<time>"),
     (re.compile(r"\bnow\b|\b\d+ (?:s|min) ago\b"), "<ago>"),
+    (re.compile(r"\bin \d+ (?:min|h \d\d min|d \d\d h)\b"), "in <ahead>"),
     (re.compile(r"<?\b\d+(?:\.\d+)? ?(?:us|µs|ms|s)\b"), "<duration>"),
     (re.compile(r"[─━═]+"), "─"),
     (re.compile(r"[ \t]+"), " "),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.conftest import missing
+from tests.ports import own_port
 
 try:
     import distributed
@@ -33,7 +31,7 @@ class Cluster:
         self._folder = folder
         self._wanted = workers
         self._environment = {**os.environ, **environment}
-        self.address = f"tcp://127.0.0.1:{free_port()}"
+        self.address = f"tcp://127.0.0.1:{own_port()}"
         self.workers: list[subprocess.Popen[bytes]] = []
         self._scheduler: subprocess.Popen[bytes] | None = None
 
@@ -67,7 +65,7 @@ class Cluster:
     def add_worker(self) -> None:
         folder = self._folder / f"worker-{len(self.workers)}-{time.monotonic_ns()}"
         own = ["--no-nanny", "--nthreads", "1", "--memory-limit", "0", "--local-directory", str(folder)]
-        port = int(free_port())  # or one of the next, where another process has taken it meanwhile
+        port = own_port()  # or one of the next, where another process has taken it meanwhile
         where = ["--host", "127.0.0.1", "--worker-port", f"{port}:{port + 50}", *_pages()]
         self.workers.append(self._started("worker", self.address, *own, *where))
 
@@ -92,13 +90,4 @@ class Cluster:
 
 
 def _pages() -> list[str]:
-    return ["--dashboard-address", f"127.0.0.1:{free_port()}"]
-
-
-def free_port() -> str:
-    """One below those that the kernel hands out by itself."""
-    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
-        with socket.socket() as tried:
-            if tried.connect_ex(("127.0.0.1", port)):
-                return str(port)
-    pytest.fail("no port is free")
+    return ["--dashboard-address", f"127.0.0.1:{own_port()}"]

@@ -40,8 +40,12 @@ class Lab:
         return name
 
     def delete(self, name: str) -> None:
-        self.admin.delete_topics([name])[name].result()
         self._producer = None  # it would believe in the topic for minutes
+        self.admin.delete_topics([name])[name].result()
+        deadline = time.monotonic() + 20
+        while name in self.admin.list_topics(timeout=20).topics:
+            assert time.monotonic() < deadline, "the topic does not disappear"
+            time.sleep(0.01)
 
     def grow(self, name: str, partitions: int) -> None:
         self.admin.create_partitions([NewPartitions(name, partitions)])[name].result()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import missing
-from tests.integration.dask_cluster import free_port
+from tests.ports import own_port
 
 QUIET = pytest.mark.filterwarnings(
     "ignore:PySpark does not yet fully support pandas:FutureWarning", "ignore::ResourceWarning"
@@ -43,6 +43,6 @@ def settings_in(folder: Path) -> dict[str, str]:
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.driver.memory": "512m",
-        "spark.driver.port": free_port(),
-        "spark.blockManager.port": free_port(),
+        "spark.driver.port": str(own_port()),
+        "spark.blockManager.port": str(own_port()),
     }

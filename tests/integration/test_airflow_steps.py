@@ -14,6 +14,8 @@ from penstock.core.engines import Order
 from penstock.core.events import RunCompleted, RunFailed, TaskCompleted, TaskFailed, TaskRetrying
 from penstock.deploy.airflow.names import dag_id
 
+pytestmark = pytest.mark.timeout(400)
+
 FLOWS = """
 import os, time
 from pathlib import Path

@@ -108,7 +108,7 @@ def test_one_that_has_lost_its_pipe_without_noticing_writes_nothing(lab: Lab, ca
 def test_a_pipe_that_somebody_outside_the_group_keeps(lab: Lab) -> None:
     source, target, control = lab.topic(1), lab.topic(1), f"test-pipes-{uuid4().hex}"
     lab.put(source, [{"id": 1}])
-    member = Member(Lab(lab.brokers, patience_seconds=0.3), source, target, control)
+    member = Member(Lab(lab.brokers, patience_seconds=3), source, target, control)
     until(lambda: bool(member.pipes))
     with KafkaSink(lab.kafka, target, control=control).open("pipe/0"):
         lab.put(source, [{"id": 2}])

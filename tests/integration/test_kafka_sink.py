@@ -244,7 +244,7 @@ def test_a_transaction_that_another_pipe_leaves_open_is_waited_for(lab: Lab, con
     other = lab.transaction("another")
     other.produce(control, b"{}", b"another", partition=number)
     other.flush(20)
-    hasty = KafkaSink(Kafka(lab.brokers, patience_seconds=0.5), topic, control=control)
+    hasty = KafkaSink(Kafka(lab.brokers, patience_seconds=3), topic, control=control)
     with pytest.raises(SinkUnavailable, match="no answer"):
         hasty.open("pipe")
     other.abort_transaction(20)

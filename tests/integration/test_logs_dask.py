@@ -140,7 +140,7 @@ def test_there_is_no_scheduler(logs: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_there_is_no_worker(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penstock.processing.logs.over_dask._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("penstock.processing.logs.over_dask._CONNECT_SECONDS", 10)  # the scheduler must answer in time
     with Cluster(tmp_path, workers=0) as own, pytest.raises(SourceUnavailable, match=r"has no workers"):
         LogAnalyzer(engine="dask", scheduler=own.address).analyze(logs)
 

@@ -122,8 +122,7 @@ class TestPostgresItself(OnPostgres):
             landing.land(batch(1))
         monkeypatch.setattr(postgres, "_FROZEN", "300ms")
         frozen = self.warehouse._database._connect()  # type: ignore[attr-defined]
-        frozen.execute("BEGIN")
-        frozen.execute("SELECT * FROM raw_data.penstock_pipes FOR UPDATE")
+        frozen.execute("BEGIN; SELECT * FROM raw_data.penstock_pipes FOR UPDATE")  # at once: it stands still after that
         with sink.open("pipe") as again:
             assert again.position == {"next": 1}
         with pytest.raises(psycopg.Error):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.ports import on_some_port
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def api(site: Site, tls: ssl.SSLContext | None = None) -> Iterator[Api]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = _bound(Handler)
+    server = on_some_port(lambda port: _Server(("127.0.0.1", port), Handler))
     server.tls = tls
     found = Api(server.server_address[1], site)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -170,22 +171,3 @@ class _Server(ThreadingHTTPServer):
         if self.tls is not None:
             client = self.tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
         return client, address
-
-
-def _bound(handler: type[BaseHTTPRequestHandler]) -> _Server:
-    for port in range(22_000, 22_600):
-        try:
-            return _Server(("127.0.0.1", port), handler)
-        except OSError:
-            continue
-    raise OSError("there is no free port")
-
-
-def nobody() -> str:
-    """The URL of a port at which nobody listens."""
-    with socket.socket() as probe:
-        for port in range(22_600, 22_900):
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return f"http://127.0.0.1:{port}"
-    raise OSError("there is no free port")

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from tests.ports import nobody
 
 from penstock.core.errors import ConfigurationError, EngineRefused, EngineUnreachable, RunNotThere
 from penstock.deploy.airflow import client as module
@@ -93,7 +94,7 @@ def rests() -> list[float]:
 
 @pytest.fixture
 def client(stand: Stand, rests: list[float]) -> AirflowClient:
-    return AirflowClient(f"{stand.url}/api/v2/", "ann", "secret", seconds=5.0, rest=rests.append)
+    return AirflowClient(f"{stand.url}/api/v2/", "ann", "secret", seconds=30.0, rest=rests.append)
 
 
 def test_a_token_that_has_expired_is_renewed_once(stand: Stand, client: AirflowClient) -> None:
@@ -233,11 +234,8 @@ def test_a_server_that_never_answers_takes_no_longer_than_it_may(stand: Stand) -
 
 
 def test_where_nobody_listens_it_says_so() -> None:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{place.getsockname()[1]}"
-    with pytest.raises(EngineUnreachable, match=f"{url} cannot be reached"):
-        AirflowClient(url, "a", "b", rest=lambda seconds: None).version()
+    with pytest.raises(EngineUnreachable, match=f"{nobody()} cannot be reached"):
+        AirflowClient(nobody(), "a", "b", rest=lambda seconds: None).version()
 
 
 @pytest.mark.parametrize("url", ["", "airflow:8080", "ftp://airflow", "http://", "http://a?b=c", "http://u:geheim@a"])

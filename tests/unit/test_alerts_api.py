@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import nobody
 from tests.unit.alert_sites import HOSTILE
 from tests.unit.api_server import Reply, api
 
@@ -98,6 +99,7 @@ def test_channels(client: TestClient) -> None:
         DiscordConnection(url=Secret(f"{server.url}/hook")).save("discord")
         assert client.post("/alerts/channels/team/test").json() == {"channel": "team", "ok": True, "error": None}
         assert server.asked[0].json["embeds"][0]["title"] == "A test of the alerts"
+    DiscordConnection(url=Secret(f"{nobody()}/hook")).save("discord", overwrite=True)
     told = client.post("/alerts/channels/team/test").json()
     assert told["ok"] is False
     assert "could not be reached" in told["error"]

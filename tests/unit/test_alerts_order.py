@@ -42,7 +42,7 @@ def site() -> Iterator[Api]:
 def channel(clock: Stand, site: Api, **options: Any) -> Told:
     """A journal with one channel, a webhook."""
     table = {"channels": {"a": {"type": "webhook", "connection": "a", **options}}}
-    return Told(clock, table, {"a": WebhookConnection(url=Secret(f"{site.url}/a"), timeout_seconds=5)})
+    return Told(clock, table, {"a": WebhookConnection(url=Secret(f"{site.url}/a"), timeout_seconds=30)})
 
 
 def messages(site: Api) -> list[str]:
@@ -185,7 +185,7 @@ def test_why_alerts_wait_is_asked_for_all_of_them_at_once(
     clock: Stand, site: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = {"channels": {name: {"type": "webhook", "connection": "a"} for name in "abc"}}
-    world = Told(clock, table, {"a": WebhookConnection(url=Secret(f"{site.url}/a"), timeout_seconds=5)})
+    world = Told(clock, table, {"a": WebhookConnection(url=Secret(f"{site.url}/a"), timeout_seconds=30)})
     site.site = lambda request: Reply(status=503)
     world.on("a", "b", "c")
     world.emit()

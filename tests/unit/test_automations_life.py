@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.unit.alert_sites import alert
 from tests.unit.automations_world import deploy, found, on, opened, works
 
 from penstock.automations import (
@@ -34,6 +37,7 @@ from penstock.orchestrator.automations import Automations
 from penstock.orchestrator.emitting import emit
 from penstock.orchestrator.services import run_deployment
 from penstock.testing import Simulation
+from penstock.testing.heard import Heard
 
 
 # ------------------------------------------------------------------------------------------------ loops
@@ -205,3 +209,20 @@ def test_who_does_not_lead_does_nothing(tmp_path: Any) -> None:
         thread.join(60)
     assert not journal.read(0, 100, ("AutomationFired",))
     journal.close()
+
+
+# ------------------------------------------------------------------------------------------------ what tests hear
+class _Slow(list[Any]):
+    """A list that takes its time."""
+
+    def append(self, each: Any) -> None:
+        time.sleep(0.1)
+        super().append(each)
+
+
+def test_what_two_places_are_told_at_once_is_one_alert() -> None:
+    heard = Heard(_Slow(), [])
+    alerts = [alert(key=f"it/1/{place}") for place in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(heard.send, alerts))
+    assert [each.message for each in heard.alerts] == ["it broke"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import hypothesis.strategies as st
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from penstock.authoring.checking import described, mistakes_in
 
@@ -44,10 +44,20 @@ things: Any = st.fixed_dictionaries(
 )
 
 
+def plain(value: Any) -> Any:
+    """With 2.0 as 2: an integer to JSON Schema, and in answers; a strict model looks at how it is written."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 @given(things)
+@example({"kind": "x", "count": 2.0, "pair": [2.0, True], "sizes": {"a": 2.0}, "either": 2.0})
 def test_the_verdict_is_pydantics(value: Any) -> None:
     try:
-        Thing.model_validate_json(pydantic.TypeAdapter(Any).dump_json(value), strict=True)
+        Thing.model_validate_json(pydantic.TypeAdapter(Any).dump_json(plain(value)), strict=True)
     except pydantic.ValidationError:
         fits = False
     else:

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from tests.acceptance.json_api import Reply, closed_port, serving
+from tests.acceptance.json_api import Reply, serving
+from tests.ports import closed_port
 
 from penstock.connections import Connection, ConnectionFailed, HttpConnection, InfluxConnection
 
@@ -29,10 +30,10 @@ def test_http_health(status: int, auth: dict[str, Any], told: str | None) -> Non
     with serving({"/v2/": [Reply("x", status, location="http://127.0.0.1:1/")]}) as api:
         connection = HttpConnection(base_url=f"{api.url}/v2/", **auth)
         if told is not None:
-            assert connection.test(5).told == told
+            assert connection.test(30).told == told
         else:
             with pytest.raises(ConnectionFailed, match=f"The http connection failed: it answered {status}"):
-                connection.test(5)
+                connection.test(30)
 
 
 def test_what_is_sent_to_know_us() -> None:
@@ -57,14 +58,14 @@ def test_what_is_sent_to_know_us() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}"
         plain = HttpConnection(base_url=f"{base}/v2", headers={"X-Team": "data"}, health_path="/health")
-        plain.test(5)
-        plain.replace(auth="basic", username="ä", password="p:w").test(5)
-        plain.replace(auth="bearer", token="tok").test(5)
-        plain.replace(auth="api-key", api_key="k", api_key_name="X-Key").test(5)
-        plain.replace(auth="api-key", api_key="k&", api_key_name="key", api_key_in="query").test(5)
+        plain.test(30)
+        plain.replace(auth="basic", username="ä", password="p:w").test(30)
+        plain.replace(auth="bearer", token="tok").test(30)
+        plain.replace(auth="api-key", api_key="k", api_key_name="X-Key").test(30)
+        plain.replace(auth="api-key", api_key="k&", api_key_name="key", api_key_in="query").test(30)
         oauth = {"auth": "oauth2", "token_url": f"{base}/token", "client_id": "c", "client_secret": "s/", "scope": "r"}
-        plain.replace(**oauth).test(5)
-        plain.replace(**oauth, client_auth="form").test(5)
+        plain.replace(**oauth).test(30)
+        plain.replace(**oauth, client_auth="form").test(30)
         server.shutdown()
     paths = [path for path, _, _ in seen]
     assert paths == ["/v2/health"] * 4 + ["/v2/health?key=k%26", "/token", "/v2/health", "/token", "/v2/health"]
@@ -85,7 +86,7 @@ def test_a_token_that_is_not_given() -> None:
             base_url=api.url, auth="oauth2", token_url=f"{api.url}/token", client_id="c", client_secret="sesame"
         )
         with pytest.raises(ConnectionFailed, match="token_url answered 501 and gave no token"):
-            made.test(5)
+            made.test(30)
 
 
 @pytest.mark.parametrize(
@@ -101,20 +102,20 @@ def test_influx_health(replies: dict[str, list[Reply]], told: str) -> None:
     with serving(replies) as api:
         connection = InfluxConnection(url=api.url, token="sesame")
         if told.startswith("well"):
-            assert connection.test(5).told == told
+            assert connection.test(30).told == told
         else:
             with pytest.raises(ConnectionFailed, match=told):
-                connection.test(5)
+                connection.test(30)
 
 
 def test_nobody_there() -> None:
     with closed_port() as port:
         connection = HttpConnection(base_url=f"http://127.0.0.1:{port}")
         with pytest.raises(ConnectionFailed, match="connection refused") as caught:
-            connection.test(5)
+            connection.test(30)
         assert caught.value.hint == "check host and port, and that it is up"
         with pytest.raises(ConnectionFailed, match=r"a certificate cannot be read: No such file"):
-            connection.replace(ca_file="nowhere.pem").test(5)
+            connection.replace(ca_file="nowhere.pem").test(30)
     with pytest.raises(ConnectionFailed, match="no health test for this type"):
         Untestable().test()
 

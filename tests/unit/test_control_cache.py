@@ -77,9 +77,11 @@ def test_no_answer_is_older_than_its_request(opened: Opened, store: Callable[[],
     rnd = random.Random(seed)
     journals = [opened() for _ in range(3)]
     servers = [Cache(journal, store()) for journal in journals]
-    kept = 0
+    number = kept = 0
     truth: dict[str, int] = {}
-    for number in range(150):
+    while number < 150 or kept <= 10:  # each commit on a PostgreSQL is another moment, those of other tests too
+        number += 1
+        assert number < 5000, "hardly any answer is kept"
         if rnd.random() < 0.3:
             flow = rnd.choice("abc")
             made_run(rnd.choice(journals), f"run-{seed}-{number}", flow)
@@ -94,7 +96,6 @@ def test_no_answer_is_older_than_its_request(opened: Opened, store: Callable[[],
 
             assert servers[place].of("flows", None, make) == truth
             kept += not calls
-    assert kept > 10
 
 
 def test_no_answer_is_older_than_its_request_while_others_write(opened: Opened, store: Callable[[], Store]) -> None:

@@ -19,7 +19,7 @@ from penstock.flows import Flow
 from penstock.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from penstock.testing.engines import EngineConformance, Outcome, Trial, completeness, outcome_of
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)  # the first test of a class waits for all its runs
 LISTED = '[tool.penstock.workflows]\nmodules = ["penstock.testing.engine_flows"]\n'
 
 

@@ -188,13 +188,14 @@ def test_numbers_of_steps_do_not_depend_on_scheduling(app: Penstock) -> None:
     @task
     def reverse(number: int) -> int:
         assert turns[number + 1].wait(15)
-        nested = add(number) + add(number, 2)
-        turns[number].set()
-        return nested
+        return add(number) + add(number, 2)
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=count))
     def tangled() -> list[int]:
-        return reverse.map(range(count)).result()
+        futures = reverse.map(range(count))
+        for turn, future in zip(turns, futures, strict=False):
+            future.add_done_callback(lambda _, turn=turn: turn.set())
+        return futures.result()
 
     tangled()
     found = {task_run.key: task_run for task_run in app.journal.task_runs(newest(app).id)}

@@ -170,7 +170,7 @@ def test_whoever_signals_twice_is_obeyed_at_once(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_waits_until_the_step_below_is_recorded(tmp_path: Path) -> None:
-    @task(timeout_seconds=0.05)
+    @task(timeout_seconds=0.5)
     def late() -> None:
         give(1)
         time.sleep(3600)
@@ -179,7 +179,7 @@ def test_a_time_limit_waits_until_the_step_below_is_recorded(tmp_path: Path) -> 
     def limited() -> str:
         return str(late(return_state=True).name)
 
-    journal = StrikingJournal("TaskCompleted", lambda: time.sleep(0.2))
+    journal = StrikingJournal("TaskCompleted", lambda: time.sleep(0.7))
     with engine_on(tmp_path, journal).activate() as app:
         assert limited() == "TimedOut"
         assert steps(app, newest(app).id) == {"late#1": "Failed", "late#1/give#1": "Completed"}

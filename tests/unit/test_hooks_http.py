@@ -168,10 +168,12 @@ def test_rates(server: TestClient) -> None:
 
 
 def test_a_flood_of_refused_requests_is_recorded_in_part(git: TestClient, penstock: Penstock) -> None:
+    began = time.monotonic()
     for number in range(130):
         assert push(git, f"d{number}", secret="wrong").status_code == 401
+    seconds = time.monotonic() - began
     recorded = len(penstock.journal.deliveries(limit=1000))
-    assert 100 <= recorded <= 125, "100 at once, and one a second"
+    assert 100 <= recorded <= 101 + seconds, "100 at once, and one a second"
 
 
 def test_the_life_of_a_webhook(server: TestClient) -> None:

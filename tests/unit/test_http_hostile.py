@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.ports import nobody
 from tests.unit.api_reading import error, read, rows
-from tests.unit.api_server import Api, Reply, Request, api, nobody
+from tests.unit.api_server import Api, Reply, Request, api
 from tests.unit.api_sites import lines_of
 
 from penstock.connectors.http import HttpApi, Retries, Timeouts

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import until
 from tests.unit.api_server import Api, Reply, Request, api
 
 from penstock import flow, task
@@ -120,12 +121,12 @@ def test_in_a_run_the_rate_is_the_journals_and_retries_are_in_its_log(server: Ap
 def test_nothing_stays_behind(server: Api) -> None:
     rows = [{"id": number} for number in range(100)]
     server.site = lambda request: {"r": rows[int(request.query["offset"]) :][:5], "n": 100}
-    before = threading.active_count()
+    before = set(threading.enumerate())
     source = HttpApi(f"{server.url}/x", records="r", total="n", pages=Offset(per_page=5), batch_rows=5)
     for _ in range(3):
         reading = iter(source.batches(None))
         next(reading)
         reading.close()  # type: ignore[attr-defined]
-    mine = [thread.name for thread in threading.enumerate() if thread.name.startswith("penstock-http")]
+    mine = [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("penstock-http")]
     assert mine == []
-    assert threading.active_count() >= before - 5
+    until(lambda: set(threading.enumerate()) <= before, "the server has nobody to answer")

@@ -34,7 +34,7 @@ class Browser:
     def _go(self) -> None:
         for visit in self.visits:
             told = {name: value.format(**self.asked) for name, value in visit.items()}
-            self.answers.append(httpx.get(self.asked["redirect_uri"], params=told))
+            self.answers.append(httpx.get(self.asked["redirect_uri"], params=told, timeout=60))
 
     def heard(self) -> list[int]:
         self._thread.join()

@@ -190,7 +190,9 @@ def test_one_that_is_left_has_kept_its_place(tmp_path: Path, journal: Journal) -
     path = tmp_path / "a.log"
     path.write_bytes(line(0))
     with closing(LogAnalyzer().follow(path, every=0.05, journal=journal)) as intervals:
-        assert sum(next(iter(intervals)).lines for _ in range(20)) == 1
+        while not next(intervals).lines:
+            pass
+        assert sum(next(intervals).lines for _ in range(5)) == 0
     assert look(journal, path).lines == 1
 
 
@@ -198,7 +200,8 @@ def test_of_two_the_later_one_goes_on(tmp_path: Path, journal: Journal) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(line(0))
     first = LogAnalyzer().follow(path, every=0.05, journal=journal)
-    next(first)
+    while not next(first).lines:
+        pass
     assert numbers(look(journal, path)) == every(1)
     with path.open("ab") as file:
         file.write(line(1))

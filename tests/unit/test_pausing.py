@@ -17,13 +17,15 @@ from penstock.app import Penstock
 from penstock.core.context import current_scope
 from penstock.core.decisions import RequestCancel, RequestPause
 from penstock.core.errors import InvalidTransition, JournalUnavailable, NotWaiting
-from penstock.core.events import ON_REQUEST, now_us
+from penstock.core.events import ON_REQUEST, RunPaused, now_us
 from penstock.core.model import RunFilter
 from penstock.engine.commands import append_command
 from penstock.engine.recovery import cancel, resume
 from penstock.engine.waiting.replies import let_go_on, pause, reply
 from penstock.orchestrator.deployments import trigger
 from penstock.testing.simulation import Simulation
+
+NEVER = 1_000_000
 
 made: list[Any] = []
 ask: list[Any] = []
@@ -277,10 +279,20 @@ def test_a_run_that_is_to_stop_does_not_pause(app: Penstock) -> None:
     assert "RunPaused pause" not in story(app.journal, newest(app).id)
 
 
-def test_who_resumes_a_run_that_was_called_lets_it_go_on(app: Penstock) -> None:
+def test_who_resumes_a_run_that_was_called_lets_it_go_on(app: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process dies before it can record that the run pauses."""
+    append = app.journal.append
+
+    def struck(stream: str, seq: int, records: Any, logs: Any = ()) -> None:
+        if any(isinstance(record.event, RunPaused) for record in records):
+            raise JournalUnavailable("the process of this test dies here")
+        append(stream, seq, records, logs)
+
     ask.append((2, lambda run_id: append_command(app.journal, run_id, RequestPause(now_us()))))
-    with dying(app, 5), pytest.raises(JournalUnavailable):
-        three()
+    with monkeypatch.context() as patched, dying(app, NEVER):
+        patched.setattr(app.journal, "append", struck)
+        with pytest.raises(JournalUnavailable):
+            three()
     run = newest(app)
     assert (run.state, run.pause_requested) == ("Running", True)
     assert resume(app.engine, run.id, three) == [1, 2, 3]

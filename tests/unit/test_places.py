@@ -39,24 +39,26 @@ worker.place = None
 print(watched())
 """
 WAITS = """
-places, found = [], []
+places, found, gate = [], [], threading.Lock()
 def waits():
     place = worker.place = Place()
     def long():
         places.append(place)
-        time.sleep(3)
+        gate.acquire()
         return sum(range(10))
     try:
         call_user_code(long, (), {})
     except Late:
         found.append("arrived")
+gate.acquire()
 thread = threading.Thread(target=waits)
 thread.start()
 while not places:
     time.sleep(0.01)
-time.sleep(0.3)
+time.sleep(1)
 places[0].interrupt(Late)
 print(watched(), thread.is_alive())
+gate.release()
 thread.join()
 print(found)
 """

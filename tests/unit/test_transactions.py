@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import inspect
 import os
 import threading
@@ -31,7 +32,7 @@ from penstock.core.errors import (
 from penstock.core.model import CacheFilter, RunFilter
 from penstock.core.verdicts import TransactionDecided
 from penstock.engine.recovery import cancel, resume
-from penstock.testing import Fault, FaultyJournal
+from penstock.testing import FakeClock, Fault, FaultyJournal
 from penstock.testing.faults import fail_with
 from penstock.transactions import TransactionState, atransaction, get_transaction, transaction
 
@@ -128,12 +129,15 @@ def newest_or_none(app: Penstock) -> Any:
 
 
 def _dies(app: Penstock, some: Any, at: int, when: Any) -> bool:
-    """Run it in a process that dies at this append; False when it ended before."""
+    """Run it in a process that dies at this append; False when it ended before.
+
+    Its clock stands still: where a step takes long, that it has begun is another append.
+    """
     faulty = FaultyJournal(app.journal, Fault(at, when, fail_with(JournalUnavailable("it dies here"))))
     other = Penstock(app.settings, journal=faulty, results=app.results)
     other.engine.owner = dead_owner()
     before = len(world)
-    with other.activate():
+    with FakeClock(datetime.datetime.now(datetime.UTC).isoformat()).running(), other.activate():
         outcome(some)
     assert len(world) >= before
     return faulty.appends >= at

@@ -65,7 +65,7 @@ def penstock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pensto
 
 @pytest.fixture
 def app(penstock: Penstock) -> Any:
-    return create_app(penstock, ServerSettings(max_file_bytes=MOST, max_body_bytes=1000, body_seconds=2.0))
+    return create_app(penstock, ServerSettings(max_file_bytes=MOST, max_body_bytes=1000))
 
 
 @pytest.fixture
@@ -411,8 +411,9 @@ def test_many_files_are_looked_up_together_and_a_part_of_them_at_a_time(
     kept = sent(api, b"kept")["id"]
     folder = penstock.files.folder / "00"
     folder.mkdir(exist_ok=True)
-    for number in range(30):
-        (folder / f"0199aaaa-bbbb-7ccc-8ddd-{number:010x}00").write_bytes(b"x")
+    names = {f"0199aaaa-bbbb-7ccc-8ddd-{number:010x}00" for number in range(30)}
+    for name in names:
+        (folder / name).write_bytes(b"x")
     long_ago = time.time() - 7200
     for path in penstock.files.folder.rglob("*"):
         os.utime(path, (long_ago, long_ago))
@@ -427,10 +428,9 @@ def test_many_files_are_looked_up_together_and_a_part_of_them_at_a_time(
     monkeypatch.setattr(journal, "_fetch", noted)
     at = 256 * 15_000_000
     sweep_files(penstock, at + 15_000_000)
-    assert len(list(folder.iterdir())) == 30, "they are in another part"
+    assert names <= set(left(penstock)), "they are in another part"
     asked.clear()
     sweep_files(penstock, at)
-    assert list(folder.iterdir()) == []
     assert len([sql for sql in asked if "FROM files" in sql]) == 1
     assert left(penstock) == [kept]
 

@@ -257,19 +257,22 @@ def test_a_wait_that_the_flow_cancels_itself(app: Penstock) -> None:
     assert names(app, run.id)[-3:] == ["TaskCancelled", "RunContinued", "RunCompleted"]
 
 
-@task(timeout_seconds=0.2)
+LIMIT_SECONDS = 2.0
+
+
+@task(timeout_seconds=LIMIT_SECONDS)
 def hasty() -> int:
     number = int(wait_for_input(int))
     time.sleep(0.001)
     return number
 
 
-@flow(timeout_seconds=0.2)
+@flow(timeout_seconds=LIMIT_SECONDS)
 def hasty_flow() -> int:
     return int(wait_for_input(int))
 
 
-@flow(timeout_seconds=0.2)
+@flow(timeout_seconds=LIMIT_SECONDS)
 async def hasty_async() -> int:
     return int(await wait_for_input(int))
 
@@ -290,7 +293,7 @@ def test_time_limits_stand_still_while_a_run_waits(app: Penstock, called: Any) -
 
     def answer_late() -> None:
         run = paused(app)
-        time.sleep(0.4)
+        time.sleep(LIMIT_SECONDS + 0.2)
         reply(app.journal, run.id, 9)
 
     thread = threading.Thread(target=answer_late)
@@ -301,9 +304,9 @@ def test_time_limits_stand_still_while_a_run_waits(app: Penstock, called: Any) -
 
 
 def test_a_time_limit_goes_on_where_it_stood(app: Penstock) -> None:
-    @flow(timeout_seconds=0.3)
+    @flow(timeout_seconds=LIMIT_SECONDS)
     def slow() -> None:
-        sleep(0.4)
+        sleep(LIMIT_SECONDS + 0.2)
         time.sleep(30)
 
     state = slow(return_state=True)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
-from tests.unit.api_server import api, nobody
+from tests.ports import nobody
+from tests.unit.api_server import api
 from tests.unit.bigquery_site import BigQuerySite
 from tests.unit.cloud_duties import CloudDuties
 from tests.unit.warehouses import SeveralTables, WarehouseTables

@@ -77,6 +77,13 @@ def test_a_file_that_another_process_has_is_waited_for_and_then_said_to_be_in_us
         assert again.land(batch(1)).counts == Counts(1, 1)
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is not let go of because nothing comes for a moment."""
+    for name in ("_IDLE_SECONDS", "_LONGEST_SECONDS"):
+        monkeypatch.setattr(f"penstock.stores.warehouse.duck_file.{name}", 60.0)
+
+
 def opened(path: Path) -> bool:
     """Whether this process has a file open."""
     held = Path("/proc/self/fd")
@@ -97,6 +104,7 @@ def test_a_file_is_let_go_of_when_no_commit_follows(tmp_path: Path) -> None:
         assert other.execute("SELECT sum(id) FROM raw_data.rows").fetchall() == [(6,)]
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_file_stays_open_between_commits_and_not_behind_them(tmp_path: Path) -> None:
     path = tmp_path / "shop.duckdb"
     with Warehouse(path).table("raw_data.rows").open("pipe") as landing:
@@ -116,6 +124,7 @@ def test_a_file_that_another_has_replaced_is_opened_anew(tmp_path: Path) -> None
             landing.land(batch(2))
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_child_finds_the_file_closed(tmp_path: Path) -> None:
     path = tmp_path / "shop.duckdb"
     with Warehouse(path).table("raw_data.rows").open("pipe") as landing:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.unit.api_server import api, nobody
+from tests.ports import nobody
+from tests.unit.api_server import api
 from tests.unit.cloud_duties import CloudDuties
 from tests.unit.snowflake_site import SnowflakeSite
 from tests.unit.warehouses import SeveralTables, WarehouseTables

@@ -105,7 +105,7 @@ def test_too_many_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None
     assert [isinstance(each, Busy) for each in found] == [False, False, True]
 
 
-def test_what_is_large_or_slow_goes_another_way() -> None:
+def test_what_is_large_or_slow_goes_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Counted()
     slow = "{% for i in range(900) %}{{ body|tojson }}{% endfor %}"
     create(journal, Hook(slug="slow", signature=Signature("none"), template=slow))
@@ -120,6 +120,7 @@ def test_what_is_large_or_slow_goes_another_way() -> None:
     assert "slow" in intake._slow
     assert asyncio.run(send(b"[2]")) == "failed"
     declare(journal, Hook(slug="slow", signature=Signature("none")), overwrite=True)
+    monkeypatch.setattr("penstock.control.webhooks.intake._SLOW_SECONDS", 60.0)  # whatever else this machine does
     assert asyncio.run(send(b"[3]")) == "accepted"
     assert "slow" not in intake._slow, "it is another one now"
     assert asyncio.run(send(b'"' + b"x" * 200_000 + b'"')) == "failed", "an event has room for 64 KB"

@@ -193,7 +193,7 @@ def test_the_rate_and_that_forged_requests_do_not_use_it_up(journal: Journal) ->
 
 
 def test_the_id_that_a_sender_gave_goes_before_the_end_of_an_id(journal: Journal) -> None:
-    first, second = (into(journal, github(b"{}", name)) for name in ("d1", "d2"))
+    first, second = (into(journal, github(b"{}", name)) for name in ("first", "second"))  # no id of ours ends so
     ours = (second.id or "")[-2:]
     given = into(journal, github(b"{}", ours))
     assert find_delivery(journal, ours).row.id == given.id

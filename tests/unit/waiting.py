@@ -62,13 +62,21 @@ def value_of(world: Simulation | Penstock, run_id: str) -> Any:
 
 
 def story(journal: Journal, run_id: str) -> list[str]:
-    """The events of a run, with the steps they are about: `TaskStarted sleep#1`."""
+    """The events of a run, with the steps they are about: `TaskStarted sleep#1`.
+
+    That a step has begun is on record with its wait, and for any other step only where it takes long: those are left
+    out.
+    """
     told = []
     for stored in journal.load(run_id):
         step = getattr(stored.event, "step", None)
         about = getattr(getattr(stored.event, "waiting", None), "key", None) or getattr(step, "key", step)
         told.append(" ".join(filter(None, (stored_name(stored.event)[0], about))))
-    return told
+    followed = zip(told, [*told[1:], ""], strict=True)
+    return [
+        each for each, later in followed
+        if not each.startswith("TaskStarted ") or later == each.replace("TaskStarted", "RunPaused")
+    ]  # fmt: skip
 
 
 @contextmanager
@@ -98,9 +106,9 @@ def paused(app: Penstock, asks: int = 1) -> Run:
     """The only run, as soon as so many of its steps wait."""
     from penstock.engine.waiting.replies import asked_of
 
-    def found() -> Run | None:
+    def waits() -> bool:
         runs = app.journal.runs(RunFilter(limit=2))
-        return runs[0] if runs and len(asked_of(app.journal, runs[0]).state.waits) >= asks else None
+        return bool(runs) and len(asked_of(app.journal, runs[0]).state.waits) >= asks
 
-    run: Run = until(found, "the run waits")
-    return run
+    until(waits, "the run waits")
+    return app.journal.runs(RunFilter(limit=2))[0]  # as it is since then

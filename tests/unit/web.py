@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from tests.ports import on_some_port
+
 
 class Asked(NamedTuple):
     """A request."""
@@ -69,7 +71,7 @@ def web() -> Iterator[Web]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = _bound(Handler)
+    server = on_some_port(lambda port: ThreadingHTTPServer(("127.0.0.1", port), Handler))
     found = Web(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -80,12 +82,3 @@ def web() -> Iterator[Web]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def _bound(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    for port in range(21_000, 21_400):
-        try:
-            return ThreadingHTTPServer(("127.0.0.1", port), handler)
-        except OSError:
-            continue
-    raise OSError("there is no free port")

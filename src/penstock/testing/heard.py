@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ class Heard(Mapping[str, Alerts]):
     def __init__(self, alerts: list[Alert], calls: list[tuple[str, dict[str, Any]]]) -> None:
         self.alerts = alerts
         self.calls = calls
+        self._one_at_a_time = threading.Lock()
 
     def __getitem__(self, name: str) -> Alerts:
         return self
@@ -36,8 +38,9 @@ class Heard(Mapping[str, Alerts]):
 
     def send(self, alert: Alert) -> None:
         """See `Alerts.send`. What one firing tells at two places is one alert."""
-        if not any(_same(alert, each) for each in self.alerts):
-            self.alerts.append(alert)
+        with self._one_at_a_time:  # each place has a thread of its own
+            if not any(_same(alert, each) for each in self.alerts):
+                self.alerts.append(alert)
 
     def call(self, owed: OwedAction, action: Call) -> dict[str, Any]:
         """Keep what would be sent."""
