@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError
 from penstock.core.extras import LateModule, require
 from penstock.core.levels import LEVELS
@@ -109,7 +110,7 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
         if given:
             values[field] = given
     try:
-        settings = msgspec.convert(values, Settings, strict=False)
+        settings = typed.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"A Penstock setting is wrong: {error}.", hint="see the settings page") from None
     if settings.durability not in ("normal", "full"):

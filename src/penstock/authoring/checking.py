@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
+
 Mistakes = list[tuple[str, str]]
 Schema = dict[str, Any] | bool
 
@@ -122,7 +124,7 @@ def _check_sizes(value: Any, schema: dict[str, Any], path: str, found: Mistakes)
     told, kind = _FORMATS.get(schema.get("format", ""), ("", None))
     if kind is not None and isinstance(value, str):
         try:
-            msgspec.convert(value, kind, strict=False)
+            typed.convert(value, kind, strict=False)
         except (msgspec.ValidationError, ValueError):
             found.append((path, f"expected {told}, got {_shown(value)}"))
 

@@ -19,6 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ParameterBindError, ParameterTypeError
 
 Mistakes = list[tuple[str, str]]
@@ -195,7 +196,7 @@ def _convert_annotated(value: Any, kind: Any, path: str, mistakes: Mistakes) -> 
     converted = convert(value, inner, path, mistakes)
     if len(mistakes) == before and any(isinstance(e, msgspec.Meta) for e in extras):
         try:
-            msgspec.convert(converted, kind)
+            typed.convert(converted, kind)
         except msgspec.ValidationError as error:
             mistakes.append((path, str(error)))
     return converted
@@ -297,7 +298,7 @@ def _convert_leaf(value: Any, bare: type, path: str, mistakes: Mistakes) -> Any:
     if bare is bool and isinstance(value, str) and value.lower() in _WORDS_FOR_BOOL:
         return _WORDS_FOR_BOOL[value.lower()]
     try:
-        return msgspec.convert(value, bare, strict=False)
+        return typed.convert(value, bare, strict=False)
     except (msgspec.ValidationError, TypeError):
         pass
     if issubclass(bare, enum.Enum):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from penstock.cli.plan_desk import SeenAutomation
+from penstock.core import typed
 from penstock.core.clock import iso, micros
 from penstock.core.errors import ConfigurationError
 from penstock.core.model import RememberedGroup, Run, StoredAutomation, StoredDeployment
@@ -84,7 +85,7 @@ class RemoteAutomations:
     def rehearse(self, name: str, events: Sequence[dict[str, Any]]) -> list[Told]:
         """See `LocalAutomations`; there is no pyproject.toml at hand."""
         told = self._all.test(name, {"events": [*events]})
-        return [msgspec.convert(msgspec.to_builtins(each), Told) for each in told.events]
+        return [typed.convert(msgspec.to_builtins(each), Told) for each in told.events]
 
 
 class RemoteEvents:

@@ -28,6 +28,7 @@ from penstock.cli.webhook_view import (
 )
 from penstock.control import webhooks
 from penstock.control.webhooks import Request, Signature
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError, PenstockError
 from penstock.core.webhooks import ACCEPTED, FAILED, REFUSED
 
@@ -163,7 +164,7 @@ def _text(file: Path) -> str:
 
 def _object(file: Path) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(_read(file), type=dict[str, Any])
+        return typed.from_json(_read(file), dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{file} holds no JSON object: {error}.", hint="write one") from None
 

@@ -11,6 +11,7 @@ from penstock.cli.console import Column, clean, clean_lines, counted, fitting, g
 from penstock.cli.plans import undue
 from penstock.cli.summary import advice
 from penstock.cli.units import age, ahead, micros, moment
+from penstock.core import typed
 from penstock.core.engines import LOCAL
 from penstock.core.workflows import TaskSpec
 
@@ -96,7 +97,7 @@ def _planned(task: Record) -> Record:
         more.append(f"{counted(task['retry_count'], 'retry', 'retries')}{after}")
     if task["timeout"] is not None:
         more.append(f"at most {task['timeout']:g} s")
-    needed = msgspec.convert(task, TaskSpec).needs()
+    needed = typed.convert(task, TaskSpec).needs()
     return {**task, "after": needed, "more": ", ".join(more)}
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from penstock.app import Penstock
 from penstock.control.jobs_work import WORK
+from penstock.core import typed
 from penstock.core.errors import JournalError, PenstockError
 from penstock.core.events import now_us
 from penstock.core.ids import new_owner, new_run_id, owner_is_dead
@@ -59,7 +60,7 @@ class Job(msgspec.Struct, kw_only=True):
     error: str | None = None
 
 
-_decode = msgspec.json.Decoder(list[Job]).decode
+_decode = typed.json_decoder(list[Job]).decode
 _encode = msgspec.json.Encoder().encode
 
 

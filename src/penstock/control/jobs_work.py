@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from penstock.app import Penstock
+from penstock.core import typed
 from penstock.core.decisions import RequestCancel
 from penstock.core.engines import LOCAL
 from penstock.core.errors import InvalidTransition, RunNotFound
@@ -50,7 +51,7 @@ def chosen(journal: Journal, wanted: dict[str, Any]) -> Iterator[list[Run]]:
         journal: where they are.
         wanted: `ids`, or the fields of a `RunFilter`.
     """
-    where = msgspec.convert(wanted["where"], RunFilter)
+    where = typed.convert(wanted["where"], RunFilter)
     if wanted.get("ids"):
         some = journal.runs_of(wanted["ids"])
         tags = None if where.any_tags is None else set(where.any_tags)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.access import ROLES, is_tag
 from penstock.core.errors import ConfigurationError
 from penstock.core.networks import network_of
@@ -108,7 +109,7 @@ def load_server_settings(
         values["oidc"] = {**values.get("oidc", {}), **oidc}
     values |= {name: value for name, value in given.items() if value is not None}
     try:
-        settings = msgspec.convert(values, ServerSettings, strict=False)
+        settings = typed.convert(values, ServerSettings, strict=False)
     except msgspec.ValidationError as error:
         kind = OidcSettings if "$.oidc" in str(error) else ServerSettings
         known = ", ".join(kind.__struct_fields__)

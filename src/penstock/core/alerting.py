@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.automations import Filter, Level, several
 from penstock.core.calendar.spec import ScheduleSpec
 from penstock.core.errors import BadAlerts, PenstockError
@@ -171,7 +172,7 @@ def _read(given: Any, kind: Any, where: str, mistakes: list[tuple[str, str]]) ->
     unknown = [name for name in given if name not in kind.__struct_fields__] if isinstance(given, dict) else []
     mistakes += [(f"{where}.{name}", "there is no such option") for name in unknown]
     try:
-        return msgspec.convert(given, kind)
+        return typed.convert(given, kind)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `$")
         mistakes.append((where + place.rstrip("`"), what))

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import BadAutomation
 
 Plain: TypeAlias = str | int | float | bool
@@ -237,7 +238,7 @@ def declared(name: str, table: Any) -> Automation:
     if not isinstance(table, dict):
         raise BadAutomation(name, [("automation", "it is no table")])
     try:
-        made = msgspec.convert({**table, "name": name}, Automation)
+        made = typed.convert({**table, "name": name}, Automation)
     except msgspec.ValidationError as error:
         raise BadAutomation(name, [_placed(error)]) from None
     unknown = list(_unknown(table, made))
@@ -269,10 +270,10 @@ def as_data(automation: Automation) -> dict[str, Any]:
 
 def of_data(data: dict[str, Any]) -> Automation:
     """As it was declared."""
-    return msgspec.convert(data, Automation)
+    return typed.convert(data, Automation)
 
 
 def action_of(data: dict[str, Any]) -> Action:
     """A stored action."""
-    made: Action = msgspec.convert(data, Action)
+    made: Action = typed.convert(data, Action)
     return made

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.calendar import ScheduleSpec
 from penstock.core.engines import LOCAL
 from penstock.core.errors import DeploymentError, ParameterError
@@ -172,9 +173,9 @@ def schedule_data(schedule: Schedule) -> dict[str, Any]:
 
 def of_data(data: dict[str, Any]) -> Deployment:
     """As it was declared."""
-    return msgspec.convert(data, Deployment)
+    return typed.convert(data, Deployment)
 
 
 def schedule_of(data: dict[str, Any]) -> Schedule:
     """A stored schedule."""
-    return msgspec.convert(data, Schedule)
+    return typed.convert(data, Schedule)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.clock import now_us as now_us
 from penstock.core.extras import LateModule
 
@@ -496,7 +497,7 @@ def decode_kind(name: str, version: int) -> msgspec.json.Decoder[Event] | None:
     kind = event_kind(name, version)
     if kind is None:
         return None
-    decoder = _DECODERS[(name, version)] = msgspec.json.Decoder(kind)
+    decoder = _DECODERS[(name, version)] = typed.json_decoder(kind)
     return decoder
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.calendar import ScheduleSpec
 from penstock.core.calendar.cron import ONCE
 from penstock.core.documents import DEEPEST, LONGEST_TEXT, json_mistakes, text_mistake
@@ -87,7 +88,7 @@ def _read(kind: type[Kind], data: Any, place: str, mistakes: list[tuple[str, str
         else:
             given = data[name]
             try:
-                values[name] = msgspec.convert(given, field.type)
+                values[name] = typed.convert(given, field.type)
             except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
                 mistakes.append((where, _wrong(given, error)))
                 if field.required:

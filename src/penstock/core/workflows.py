@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.core import uploads
+from penstock.core import typed, uploads
 from penstock.core.engines import LOCAL
 from penstock.core.errors import BadWorkflow, ParameterError
 from penstock.core.extras import LateModule
@@ -270,4 +270,4 @@ def as_data(spec: WorkflowSpec) -> dict[str, Any]:
 
 def of_data(data: dict[str, Any]) -> WorkflowSpec:
     """As it was stored."""
-    return msgspec.convert(data, WorkflowSpec)
+    return typed.convert(data, WorkflowSpec)

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError, ResultUnavailable
 from penstock.core.errors.engines import EngineError
 from penstock.core.events import Record, Saved, decode_event, encode_event, stored_name
@@ -204,7 +205,7 @@ class Outcomes:
         if data is None:
             return None
         try:
-            found = msgspec.msgpack.decode(data, type=Outcome)
+            found = typed.from_msgpack(data, Outcome)
         except msgspec.MsgspecError as error:
             raise OutcomesUnreachable(f"The outcome of {step} in {self.address} is damaged: {error}.") from None
         if found.layout != LAYOUT:

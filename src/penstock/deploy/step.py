@@ -22,6 +22,7 @@ import msgspec
 
 from penstock.authoring.loading import load_flow
 from penstock.authoring.registry import forget
+from penstock.core import typed
 from penstock.core.engines import OutsideLine
 from penstock.core.errors import PenstockError
 from penstock.core.events import (
@@ -281,7 +282,7 @@ def _end_with_parent() -> None:
 def main() -> int:
     """What the process does."""
     try:
-        order = msgspec.json.decode(sys.stdin.buffer.readline(), type=StepOrder)
+        order = typed.from_json(sys.stdin.buffer.readline(), StepOrder)
     except msgspec.MsgspecError as error:
         print(f"penstock: this is no order: {error}", file=sys.stderr, flush=True)
         return BROKEN

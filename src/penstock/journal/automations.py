@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from penstock.core import typed
 from penstock.core.model import OwedAction, RememberedGroup
 from penstock.journal.access import SqlCore
 
-_dict = msgspec.json.Decoder(dict[str, Any]).decode
+_dict = typed.json_decoder(dict[str, Any]).decode
 
 
 class SqlAutomations(SqlCore):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.clock import now_us
 from penstock.core.model import (
     Backfill,
@@ -26,9 +27,9 @@ from penstock.journal.projections import RUN_COLUMNS
 from penstock.journal.rows import run_of
 
 _RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM runs"
-_dict = msgspec.json.Decoder(dict[str, Any]).decode
+_dict = typed.json_decoder(dict[str, Any]).decode
 _json = msgspec.json.Encoder().encode
-_names = msgspec.json.Decoder(tuple[str, ...]).decode
+_names = typed.json_decoder(tuple[str, ...]).decode
 
 
 class SqlPlans(SqlCore):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
+from penstock.core import typed
 from penstock.core.events import Event, Saved, Stored, UnknownEvent, Waiting, decode_event
 from penstock.core.model import Run, TaskRun
 
-_dict = msgspec.json.Decoder(dict[str, Any]).decode
-_waiting = msgspec.json.Decoder(Waiting).decode
-_saved = msgspec.json.Decoder(Saved).decode
-_tags = msgspec.json.Decoder(tuple[str, ...]).decode
+_dict = typed.json_decoder(dict[str, Any]).decode
+_waiting = typed.json_decoder(Waiting).decode
+_saved = typed.json_decoder(Saved).decode
+_tags = typed.json_decoder(tuple[str, ...]).decode
 EVENT_COLUMNS = "position, stream, seq, type, version, at, body, data"
 
 

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
+from penstock.core import typed
 from penstock.core.clock import now_us
 from penstock.core.errors import LimitNotFound
 from penstock.core.events import Saved
@@ -25,7 +24,7 @@ _TICKETS = (
 )
 _CACHED = "key, task, run_id, step, created_at, expires_at, saved"
 _PAGE = 500
-_saved = msgspec.json.Decoder(Saved).decode
+_saved = typed.json_decoder(Saved).decode
 
 
 class SqlSlots(SqlCore):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.events import Event, Record, encode_event
 from penstock.core.model import LogLine
 
@@ -43,7 +44,7 @@ def encodable_event(event: E) -> E:
     try:
         encode_event(event)
     except UnicodeEncodeError:
-        return msgspec.convert(encodable(msgspec.to_builtins(event)), type(event))
+        return typed.convert(encodable(msgspec.to_builtins(event)), type(event))
     return event
 
 

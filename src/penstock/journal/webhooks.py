@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from penstock.core import typed
 from penstock.core.webhooks import StoredDelivery, StoredWebhook
 from penstock.journal.access import SqlCore
 from penstock.journal.webhook_projections import DELIVERY_COLUMNS
 
-_dict = msgspec.json.Decoder(dict[str, Any]).decode
+_dict = typed.json_decoder(dict[str, Any]).decode
 
 
 class SqlWebhooks(SqlCore):

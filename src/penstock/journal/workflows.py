@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from penstock.core import typed
 from penstock.core.workflows import StoredWorkflow, WorkflowFilter
 from penstock.journal.access import SqlCore
 
-_dict = msgspec.json.Decoder(dict[str, Any]).decode
+_dict = typed.json_decoder(dict[str, Any]).decode
 _ACTIVE = "NOT coalesce(d.paused, TRUE)"
 _FROM = "FROM workflows w LEFT JOIN deployments d ON d.name = w.name"
 _NEXT_DUE = "(SELECT min(s.next_due) FROM schedules s WHERE s.deployment = w.name)"

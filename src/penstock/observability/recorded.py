@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.datasets import CheckFailed, CheckPassed, DatasetWritten
 from penstock.core.errors import JournalError
 from penstock.core.events import (
@@ -145,7 +146,7 @@ class Recorded:
         if found is None or found.seq == self._seq:
             return
         try:
-            kept = msgspec.json.decode(found.data, type=_Kept)
+            kept = typed.from_json(found.data, _Kept)
         except msgspec.MsgspecError as error:
             raise JournalError(
                 "The sums of the metrics cannot be read.", hint="an older Penstock kept them?"

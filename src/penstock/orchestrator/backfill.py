@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.decisions import RequestCancel
 from penstock.core.deployments import Deployment, plain_parameters
 from penstock.core.errors import DeploymentError, ParameterError, PlanNotFound, SequenceConflict
@@ -211,7 +212,7 @@ def complete(journal: Journal, name: str) -> Backfill:
         return backfill
     first = next(iter(journal.load(stream_of("backfill", name))))
     assert first.data is not None
-    plan = msgspec.json.decode(first.data, type=_Plan)
+    plan = typed.from_json(first.data, _Plan)
     if backfill.pool == name:
         pool = PoolDeclared(at=now_us(), name=name, slots=backfill.slots)
         append_plan(journal, "pool", name, pool)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.alerting import AlertSettings, Channel, alert_settings
 from penstock.core.clock import now_us
 from penstock.core.connections import Connection
@@ -132,7 +133,7 @@ class Threads:
         if found is None:
             return 0, {}
         try:
-            return found.seq, msgspec.json.decode(found.data, type=dict[str, str])
+            return found.seq, typed.from_json(found.data, dict[str, str])
         except msgspec.MsgspecError:
             return found.seq, {}
 

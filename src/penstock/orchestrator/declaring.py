@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from penstock.authoring.loading import load_flow
+from penstock.core import typed
 from penstock.core.calendar import ScheduleSpec
 from penstock.core.calendar.moments import as_seconds
 from penstock.core.deployments import Collision, Deployment, Promises, Schedule, mistakes_of, plain_parameters
@@ -97,7 +98,7 @@ def _read(flow: Any, name: Any, options: Mapping[str, Any]) -> tuple[Deployment,
         if option in given:
             value = given[option]
             try:
-                fields[option] = msgspec.convert(value, kind)
+                fields[option] = typed.convert(value, kind)
             except msgspec.ValidationError:
                 errors.append(DeploymentError(f"{option} must be {wanted}, and is {value!r}"))
     if flow.entrypoint is None:
@@ -229,7 +230,7 @@ def _schedule(given: Any, calendar: Mapping[str, Any], name: str) -> Schedule:
     for odd in sorted(set(options) - {*_KINDS, *_CALENDAR}):
         raise _unknown(str(odd), (*_KINDS, *_CALENDAR, *_OF_A_SCHEDULE), "option of a schedule")
     try:
-        return msgspec.convert({"name": name, **own, "spec": ScheduleSpec.of(**options)}, Schedule)
+        return typed.convert({"name": name, **own, "spec": ScheduleSpec.of(**options)}, Schedule)
     except msgspec.ValidationError as error:
         raise DeploymentError(f"a schedule cannot be: {error}") from None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock.core import typed
+
 
 class Begin(msgspec.Struct, tag=True):
     """Begin a run in a process of its own."""
@@ -47,5 +49,5 @@ class Ended(msgspec.Struct, tag=True):
 
 Told = Ready | NotReady | Begun | Ended
 encode = msgspec.json.Encoder().encode
-read_order = msgspec.json.Decoder(Begin).decode
-read_told = msgspec.json.Decoder(Told).decode
+read_order = typed.json_decoder(Begin).decode
+read_told = typed.json_decoder(Told).decode

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.core import errors
+from penstock.core import errors, typed
 from penstock.core.connections import ConnectionFailed, ConnectionLocked
 from penstock.core.errors import PenstockError
 from penstock.core.templates import FactMissing
@@ -97,7 +97,7 @@ def error_of(status: int, body: bytes, content_type: str, url: str) -> PenstockE
     if not content_type.startswith(("application/problem+json", "application/json")):
         return _marked(NotPenstock(f"{url} answers {status}, and not as a Penstock server does."), status, None, [])
     try:
-        problem = msgspec.json.decode(body, type=Problem)
+        problem = typed.from_json(body, Problem)
     except msgspec.DecodeError:
         return _marked(NotPenstock(f"{url} answers {status}, and not as a Penstock server does."), status, None, [])
     fields = [(str(each.get("field", "")), str(each.get("message", ""))) for each in problem.errors]

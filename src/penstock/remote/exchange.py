@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import PenstockError
 from penstock.remote.calls import Call
 from penstock.remote.errors import AnswerLost, NotPenstock, ServerError, ServerUnavailable, error_of
@@ -177,7 +178,7 @@ def decoded(session: Session, kind: Any, answer: Answer) -> Any:
     if kind is bytes:
         return answer.body
     try:
-        found = msgspec.json.decode(answer.body, type=kind)
+        found = typed.from_json(answer.body, kind)
     except msgspec.MsgspecError as error:
         raise NotPenstock(
             f"{session.url} answers what this Penstock does not understand: {error}.",

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError
 from penstock.core.files import atomic_write
 from penstock.remote.calls import Call
@@ -152,7 +153,7 @@ class Logins:
         if mode & 0o077:
             raise ConfigurationError(f"Others can read {self.file}.", hint=f"take that away: chmod 600 {self.file}")
         try:
-            return msgspec.json.decode(data, type=_Kept)
+            return typed.from_json(data, _Kept)
         except (msgspec.MsgspecError, ValueError):
             raise ConfigurationError(
                 f"{self.file} is not as Penstock wrote it.", hint="remove it, and sign in again: penstock login URL"

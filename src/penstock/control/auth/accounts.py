@@ -10,6 +10,7 @@ import msgspec
 
 from penstock.control.auth import passwords
 from penstock.control.auth.log import AuditLog, Change, entry_of
+from penstock.core import typed
 from penstock.core.access import ACCOUNT, ROLES, Credential, is_tag
 from penstock.core.clock import now_us
 from penstock.core.errors import AccountConflict, AccountNotFound, BadAccount
@@ -47,7 +48,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {**told, "created_at": self.created_at, "changed_at": self.changed_at}
 
 
-_account = msgspec.json.Decoder(Account).decode
+_account = typed.json_decoder(Account).decode
 
 
 def account_of(row: Credential | None) -> Account | None:

@@ -16,6 +16,7 @@ import msgspec
 
 from penstock.control.auth.accounts import Account, Accounts, tag_mistakes
 from penstock.control.auth.log import AuditLog, Change, entry_of
+from penstock.core import typed
 from penstock.core.access import KEY, ROLES, Credential, User
 from penstock.core.clock import now_us
 from penstock.core.errors import BadAccount, KeyNotFound
@@ -64,7 +65,7 @@ class MadeKey(NamedTuple):
     text: str
 
 
-_key = msgspec.json.Decoder(ApiKey).decode
+_key = typed.json_decoder(ApiKey).decode
 
 
 def usable(row: Credential | None) -> ApiKey | None:

@@ -29,6 +29,7 @@ from penstock.control.auth.provider import Provider
 from penstock.control.auth.refusals import Refusals
 from penstock.control.auth.sessions import Sessions, Tokens
 from penstock.control.auth.signing import TICKET_SECONDS, Signing
+from penstock.core import typed
 from penstock.core.access import ACCOUNT, GRANT, SESSION, Credential, challenge_of
 from penstock.core.clock import now_us
 from penstock.core.errors import (
@@ -73,7 +74,7 @@ class _Grant(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
 
 
-_grant = msgspec.json.Decoder(_Grant).decode
+_grant = typed.json_decoder(_Grant).decode
 
 
 class Returned(NamedTuple):

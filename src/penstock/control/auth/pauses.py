@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.clock import now_us
 from penstock.core.errors import SignInPaused
 from penstock.core.networks import customer_of
@@ -49,7 +50,7 @@ class _Count(msgspec.Struct, frozen=True):
     at: int = 0
 
 
-_decode = msgspec.json.Decoder(_Count).decode
+_decode = typed.json_decoder(_Count).decode
 _encode = msgspec.json.Encoder().encode
 
 

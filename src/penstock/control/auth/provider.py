@@ -20,6 +20,7 @@ from urllib.request import Request
 import msgspec
 
 from penstock.control.settings import OidcSettings, is_safe_url
+from penstock.core import typed
 from penstock.core.errors import ProviderUnavailable, SignInRefused
 from penstock.core.extras import require
 from penstock.engine.egress import Egress
@@ -261,7 +262,7 @@ class Provider:
         if len(answer.body) > _MOST_BYTES:
             raise self._wrong(f"{place} answers more than {_MOST_BYTES:,} bytes")
         try:
-            return msgspec.json.decode(answer.body, type=kind)
+            return typed.from_json(answer.body, kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise self._wrong(f"{place} answers what it should not: {error}") from None
 

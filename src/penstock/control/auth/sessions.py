@@ -22,6 +22,7 @@ from penstock.control.auth.log import Actor, AuditLog, Change, entry_of
 from penstock.control.auth.pauses import Pauses
 from penstock.control.auth.refusals import Refusals
 from penstock.control.auth.signing import ACCESS_SECONDS, Signing
+from penstock.core import typed
 from penstock.core.access import ACCOUNT, KEY, SESSION, Credential, User
 from penstock.core.clock import now_us
 from penstock.core.errors import BadAccount, NotSignedIn, SignInPaused
@@ -80,7 +81,7 @@ class Tokens(NamedTuple):
     seconds: int = ACCESS_SECONDS
 
 
-_session = msgspec.json.Decoder(Session).decode
+_session = typed.json_decoder(Session).decode
 
 
 class Sessions:

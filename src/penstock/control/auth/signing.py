@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.clock import now_us
 from penstock.core.connections import Connection
 from penstock.core.errors import BadConnection, ConnectionNotFound, NotSignedIn
@@ -82,7 +83,7 @@ class _SigningKey(msgspec.Struct, frozen=True):
         return base64.b64decode(self.secret)
 
 
-_decode = msgspec.json.Decoder(list[_SigningKey]).decode
+_decode = typed.json_decoder(list[_SigningKey]).decode
 _encode = msgspec.json.Encoder().encode
 
 

@@ -12,6 +12,7 @@ from penstock.control.webhooks.requests import Refused, Request
 from penstock.control.webhooks.schemas import schema_mistake
 from penstock.control.webhooks.signatures import Signature
 from penstock.control.webhooks.templates import template_of
+from penstock.core import typed
 from penstock.core.errors import BadWebhook
 from penstock.core.networks import address_of, is_within, network_of
 
@@ -140,7 +141,7 @@ def hook_of(slug: str, data: Any) -> Hook:
         BadWebhook: it is none.
     """
     try:
-        return msgspec.convert({**data, "slug": slug} if isinstance(data, dict) else data, Hook)
+        return typed.convert({**data, "slug": slug} if isinstance(data, dict) else data, Hook)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise BadWebhook(slug, [(where.strip("`").removeprefix("$.") or "it", what)]) from None

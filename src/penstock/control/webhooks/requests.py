@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import PenstockError
 from penstock.core.events import now_us
 
@@ -110,7 +111,7 @@ def stored(request: Request) -> bytes:
     return _encode(request)
 
 
-_decode = msgspec.json.Decoder(Request).decode
+_decode = typed.json_decoder(Request).decode
 _encode = msgspec.json.Encoder().encode
 
 

@@ -18,6 +18,7 @@ from urllib.request import Request
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError, EngineRefused, EngineUnreachable, RunNotThere
 from penstock.deploy.airflow.answers import Dag, DagRun, Details, FileTrouble, TaskInstance, Version
 from penstock.engine.posting import Posted, post
@@ -290,7 +291,7 @@ class AirflowClient:
         try:
             if len(answer.body) > _MOST_BYTES:
                 raise ValueError(f"it is longer than {_MOST_BYTES:,} bytes")
-            return msgspec.json.decode(answer.body, type=kind)
+            return typed.from_json(answer.body, kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             if "truncated" in str(error):
                 raise EngineUnreachable(f"Airflow at {self.url} broke its answer off.") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError
 from penstock.deploy.outcomes import checked_address
 from penstock.engine.project import penstock_table, project_file
@@ -64,7 +65,7 @@ def options_of(name: str, folder: str | None, home: str, environment: Mapping[st
     given: dict[str, Any] = {key: value for key, value in table.items() if key != "deployments"} | own
     given |= {each: found for each in _FROM_ENVIRONMENT if (found := environment.get(f"AIRFLOW_{each.upper()}"))}
     try:
-        options = msgspec.convert(given, AirflowOptions)
+        options = typed.convert(given, AirflowOptions)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"[tool.penstock.airflow] in {file}: {error}.") from None
     if not options.dags_folder:

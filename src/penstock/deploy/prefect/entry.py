@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from penstock.authoring.loading import load_flow
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError, PenstockError
 from penstock.core.extras import LateExtra
 from penstock.core.ports import provide_engine
@@ -63,7 +64,7 @@ def prepare(**told: Any) -> dict[str, str]:
     Raises:
         ConfigurationError: the project's folder is not there.
     """
-    project = msgspec.convert(told, Project)
+    project = typed.convert(told, Project)
     folder = project.folder or os.getcwd()
     if not os.path.isdir(folder):
         raise ConfigurationError(
@@ -144,7 +145,7 @@ def _asked(run_id: str) -> Project:
     told = prepared_by(deployment)
     if told is None:
         raise PenstockError(f"The deployment {deployment['name']!r} was not made by Penstock.")
-    return msgspec.convert(told, Project)
+    return typed.convert(told, Project)
 
 
 def _environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ResultNotSaved, ResultUnavailable
 from penstock.core.events import ErrorInfo, Saved, Step
 from penstock.core.ports import ResultStore
@@ -62,7 +63,7 @@ class Ended(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Ended).decode
+_decode = typed.json_decoder(Ended).decode
 
 
 def file_of(home: Path, run_id: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.errors import ConfigurationError
 from penstock.core.extras import require
 from penstock.core.secrets import Secret
@@ -24,7 +25,7 @@ EXTRA = "data"
 _LAYOUT = b"\1"
 _KEY_BYTES, _NONCE_BYTES = 32, 12
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = typed.json_decoder(dict[str, Any]).decode
 
 
 class Damaged(Exception):

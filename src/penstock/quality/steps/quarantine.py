@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.context import current_scope
 from penstock.core.errors import ConfigurationError, SinkUnavailable
 from penstock.core.extras import require
@@ -241,9 +242,7 @@ def file_away(given: Any, rows: pl.DataFrame, writing: Writing, dataset: str, ta
 def _facts(path: Path) -> Filed:
     with _translated(str(path)):
         schema = require("pyarrow.parquet", "quality").read_schema(path)
-        return msgspec.structs.replace(
-            msgspec.json.decode((schema.metadata or {}).get(_FACTS, b""), type=Filed), path=str(path)
-        )
+        return msgspec.structs.replace(typed.from_json((schema.metadata or {}).get(_FACTS, b""), Filed), path=str(path))
 
 
 @contextmanager

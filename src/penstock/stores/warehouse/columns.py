@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
+from penstock.core import typed
 from penstock.core.rows import Misfit, conform
 from penstock.core.rows.casting import fit
 from penstock.core.sqltext import quoted
@@ -21,7 +22,7 @@ else:
 
 _ROW = "\0row"
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
-_json = msgspec.json.Decoder(msgspec.Raw)
+_json = typed.json_decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True, slots=True)

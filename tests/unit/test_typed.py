@@ -1,0 +1,106 @@
+"""Threads that are the first to read into a type, all at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+
+from penstock.core import typed
+
+SOURCES = Path(typed.__file__).parents[1]
+CROWD = """
+import sys, threading
+from msgspec import defstruct
+from penstock.core import typed
+
+sys.setswitchinterval(1e-6)
+for number in range(300):
+    inner = defstruct("Inner", [("a", int), ("b", list[str])])
+    outer = defstruct("Outer", [("x", inner), ("y", dict[str, inner])])
+    other = defstruct("Other", [("x", inner)])
+    start = threading.Barrier(4)
+    data, text = {"x": {"a": 1, "b": ["c"]}, "y": {}}, b'{"x":{"a":1,"b":["c"]},"y":{}}'
+    found = []
+
+    def work(read):
+        start.wait()
+        found.append(read().x.a)
+
+    reads = [
+        lambda: typed.convert(data, outer), lambda: typed.from_json(text, other),
+        lambda: typed.json_decoder(outer).decode(text), lambda: typed.convert(data, other),
+    ]
+    threads = [threading.Thread(target=work, args=(read,)) for read in reads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1] * 4
+print("all of them")
+"""
+
+
+class Pair(msgspec.Struct):
+    a: int
+    b: str = ""
+
+
+def test_threads_that_are_the_first_do_not_end_the_process() -> None:
+    """With msgspec alone this ends with a segmentation fault, nearly every time."""
+    done = subprocess.run([sys.executable, "-c", CROWD], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "all of them\n"), done.stderr
+
+
+def test_what_is_read() -> None:
+    assert typed.convert({"a": 1}, Pair) == typed.from_json(b'{"a":1}', Pair) == Pair(1)
+    assert typed.from_msgpack(msgspec.msgpack.encode({"a": 1}), Pair) == Pair(1)
+    assert typed.convert({"a": "1"}, Pair, strict=False) == Pair(1)
+    assert typed.json_decoder(Pair | None).decode(b"null") is None
+    for wrong in ({"a": "1"}, {}, []):
+        with pytest.raises(msgspec.ValidationError):
+            typed.convert(wrong, Pair)
+    assert typed.convert({(1, 2): 3}, dict[tuple[int, int], int]) == {(1, 2): 3}
+
+
+def test_a_type_without_a_hash() -> None:
+    kind: Any = Annotated[int, ["no", "hash"]]
+    assert typed.convert(1, kind) == typed.convert(1, kind) == 1
+
+
+def test_a_child_that_is_forked_meanwhile_can_read() -> None:
+    stop = threading.Event()
+
+    def learn() -> None:
+        while not stop.is_set():
+            typed.convert({"a": 1}, msgspec.defstruct("Fresh", [("a", int)]))
+
+    learner = threading.Thread(target=learn)
+    learner.start()
+    try:
+        for _ in range(50):
+            if (pid := os.fork()) == 0:
+                os._exit(typed.convert({"a": 7}, msgspec.defstruct("Child", [("a", int)])).a)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    finally:
+        stop.set()
+        learner.join()
+
+
+def test_nobody_reads_into_types_elsewhere() -> None:
+    alone = re.compile(r"msgspec\.convert\(|msgspec\.(json|msgpack)\.(Decoder\([^)]|decode\(.*type=)")
+    found = [
+        f"{path.relative_to(SOURCES)}: {line.strip()}"
+        for path in SOURCES.rglob("*.py")
+        if path != Path(typed.__file__)
+        for line in path.read_text().splitlines()
+        if alone.search(line)
+    ]
+    assert found == [], "penstock.core.typed does it under its lock"
