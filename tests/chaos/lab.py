@@ -124,9 +124,10 @@ class Lab:
         try:
             code = self._ask(do="wait", pid=worker.pid)
         except TimeoutError:
-            worker.signal(signal.SIGUSR1)
-            select.select([], [], [], 0.5)
-            worker.signal(signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may end just now
+                worker.signal(signal.SIGUSR1)
+                select.select([], [], [], 0.5)
+                worker.signal(signal.SIGKILL)
             self._read()
             self._live.remove(worker)
             raise AssertionError(f"the worker hangs:\n{worker.errors.read_text()}") from None

@@ -36,10 +36,17 @@ def lines_in(where: Path) -> int:
     return len(where.read_text().splitlines()) if where.exists() else 0
 
 
+def rest() -> None:
+    """Sleep, and look up now and then: Python begins to sleep although a signal has come just before."""
+    end = time.monotonic() + LONG
+    while time.monotonic() < end:
+        time.sleep(1)
+
+
 @task
 def sleep(where: str) -> str:
     ready(where)
-    time.sleep(LONG)
+    rest()
     return "slept"
 
 
@@ -67,7 +74,7 @@ def family(where: str) -> None:
     assert shell.stdout is not None
     below = int(shell.stdout.readline())
     ready(where, first.pid, shell.pid, below)
-    time.sleep(LONG)
+    rest()
 
 
 @task
@@ -76,7 +83,7 @@ def stubborn(where: str) -> None:
     ready(where)
     while True:
         try:
-            time.sleep(LONG)
+            rest()
         except BaseException:
             continue
 
@@ -99,7 +106,7 @@ def sleeping(where: str) -> None:
 @flow
 def sleeping_itself(where: str) -> None:
     ready(where)
-    time.sleep(LONG)
+    rest()
 
 
 @flow

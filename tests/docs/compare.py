@@ -21,6 +21,7 @@ _ALIKE = (
     (re.compile(r"\bnow\b|\b\d+ (?:s|min) ago\b"), "<ago>"),
     (re.compile(r"\bin \d+ (?:min|h \d\d min|d \d\d h)\b"), "in <ahead>"),
     (re.compile(r"<?\b\d+(?:\.\d+)? ?(?:us|µs|ms|s)\b"), "<duration>"),
+    (re.compile(r"^● [\d,]+ lines.*\n", re.MULTILINE), ""),  # how far it was, where that took long
     (re.compile(r"[─━═]+"), "─"),
     (re.compile(r"[ \t]+"), " "),
 )
