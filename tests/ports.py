@@ -5,6 +5,7 @@ One that was used comes again only after all the others: who still asks the serv
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import socket
@@ -29,8 +30,9 @@ def on_some_port(make: Callable[[int], T]) -> T:
         order.insert(0, port)
         try:
             return make(port)
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
     raise RuntimeError("no port is free")
 
 
@@ -52,7 +54,7 @@ def closed_port() -> Iterator[int]:
 
 
 def own_port() -> int:
-    """A port for a server that is still to be started, or started again: nobody is given it by chance."""
+    """A port for a server that is still to be started, or started again: the kernel gives it to nobody by chance."""
     with closed_port() as port:
         return port
 

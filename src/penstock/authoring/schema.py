@@ -13,6 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from penstock.authoring.parameters import annotations_of
+from penstock.core import typed
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{name}"
@@ -130,7 +131,7 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if _needs_pydantic(kind):
         return _pydantic_schema(kind, definitions)
     try:
-        (found,), components = msgspec.json.schema_components([kind], schema_hook=_hook, ref_template=_REF)
+        found, components = typed.json_schema(kind, _hook, _REF)
     except (TypeError, NotImplementedError, ValueError):
         return _without_msgspec(kind, definitions)
     return _adopted(found, components, definitions)

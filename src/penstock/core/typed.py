@@ -2,20 +2,29 @@
 
 msgspec works out how a type is read when that is asked for first, and keeps it with the type before it is complete: the
 process of a second thread that reads into the type meanwhile crashes. So it is worked out under one lock, here.
+
+The lock knows nothing of code that asks msgspec itself, nor of a signal handler that reads into the very type that its
+own thread is at.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Any, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, TypeVar, cast, overload
+from weakref import WeakSet
 
 import msgspec
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 _lock = threading.RLock()
-_known: set[Any] = set()
+_classes: WeakSet[type] = WeakSet()
+_others: dict[Any, Any] = {}
+"""Types that are no classes, `Page[Run]` for example: what msgspec knows is kept with the very object, and an equal one
+may be made later."""
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
@@ -40,14 +49,12 @@ def from_json(data: bytes | str, kind: type[T]) -> T:
         msgspec.DecodeError: it is no JSON.
         msgspec.ValidationError: it is no value of the type.
     """
-    _learn(kind)
-    return msgspec.json.decode(data, type=kind)
+    return msgspec.json.decode(data, type=_learned(kind))
 
 
 def from_msgpack(data: bytes, kind: type[T]) -> T:
     """The same of MessagePack."""
-    _learn(kind)
-    return msgspec.msgpack.decode(data, type=kind)
+    return msgspec.msgpack.decode(data, type=_learned(kind))
 
 
 @overload
@@ -66,19 +73,46 @@ def convert(value: Any, kind: Any, *, strict: bool = True) -> Any:
         msgspec.ValidationError: it is no value of the type.
         TypeError: msgspec knows no such type.
     """
-    _learn(kind)
-    return msgspec.convert(value, kind, strict=strict)
+    return msgspec.convert(value, _learned(kind), strict=strict)
 
 
-def _learn(kind: Any) -> None:
-    """Have it worked out how a type is read."""
+def json_schema(kind: Any, hook: Callable[[type], dict[str, Any]], template: str) -> tuple[dict[str, Any], Any]:
+    """The JSON Schema of a type, and the parts that it refers to.
+
+    Args:
+        kind: the type.
+        hook: says what a type is that msgspec does not know.
+        template: of references to parts, with `{name}`.
+
+    Raises:
+        TypeError, NotImplementedError, ValueError: there is none.
+    """
+    with _lock:
+        (found,), parts = msgspec.json.schema_components([kind], schema_hook=hook, ref_template=template)
+        return found, parts
+
+
+def type_info(kind: Any) -> msgspec.inspect.Type:
+    """What msgspec says of a type."""
+    with _lock:
+        return msgspec.inspect.type_info(kind)
+
+
+def _learned(kind: K) -> K:
+    """The type to read with, once it is worked out how."""
+    if isinstance(kind, type):
+        if kind not in _classes:
+            with _lock:
+                msgspec.msgpack.Decoder(kind)
+                _classes.add(kind)
+        return kind
     try:
-        if kind in _known:
-            return
+        if kind in _others:
+            return cast(K, _others[kind])
     except TypeError:  # annotated with something that has no hash
         with _lock:
             msgspec.msgpack.Decoder(kind)
-        return
+        return kind
     with _lock:
         msgspec.msgpack.Decoder(kind)
-        _known.add(kind)
+        return cast(K, _others.setdefault(kind, kind))

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from penstock.core import typed
 from penstock.core.audit import AUDIT
 from penstock.core.datasets import DATASETS
 from penstock.core.events import EVENTS, Event
@@ -23,11 +24,11 @@ def sample(kind: Any, numbers: Any = None) -> Any:
     """A value of a type, with everything set that it can hold; the same whenever it is made.
 
     Args:
-        kind: a type, or what `msgspec.inspect.type_info` says of it.
+        kind: a type, or what `typed.type_info` says of it.
         numbers: where the numbers in it come from.
     """
     numbers = numbers or count(2)
-    known = kind if isinstance(kind, inspect.Type) else inspect.type_info(kind)
+    known = kind if isinstance(kind, inspect.Type) else typed.type_info(kind)
     match known:
         case inspect.StructType():
             return known.cls(**{f.name: sample(f.type, numbers) for f in msgspec.structs.fields(known.cls)})

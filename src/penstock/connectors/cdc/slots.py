@@ -61,18 +61,18 @@ class Patience:
 
     Args:
         slot: whose reader waits.
-        what: it wants to do.
+        what: what for, as it comes behind "waits".
     """
 
     def __init__(self, slot: str, what: str) -> None:
-        self._told = f"{slot} waits {what}: see pg_stat_activity for old transactions"
+        self._slot, self._what = slot, what
         self._end: float | None = time.monotonic() + SLOW_SECONDS
 
     def turn(self) -> None:
         """It still waits."""
         if self._end is not None and time.monotonic() > self._end:
             self._end = None
-            _log.warning("%s", self._told)
+            _log.warning("%s waits %s: see pg_stat_activity for old transactions", self._slot, self._what)
 
 
 class Watch:

@@ -114,7 +114,7 @@ class PostgresJournal(SqlJournal):
         _check_number(len(records))
 
         def write(item: Append, logs: Sequence[LogLine], clean: Clean = _as_it_is) -> None:
-            self._append([item], [Part((stream,), batch) for batch in batches(*item, logs, clean)])
+            self._append([item], [Part((item.stream,), batch) for batch in batches(*item, logs, clean)])
 
         item = Append(stream, expected_seq, records)
         self._guarded(lambda: write(item, logs), lambda: write(_storable(item), storable_lines(logs), indexable_values))
@@ -342,10 +342,11 @@ def _execute(session: Session, parts: Sequence[Part], deadline: float) -> None:
 
 
 def _which(session: Session, streams: Sequence[str], deadline: float) -> str:
-    """Which of these streams was begun by somebody else."""
+    """The first of these streams that was begun by somebody else."""
     marks = ", ".join("?" * len(streams))
-    found = rows_of(session.query(f"SELECT stream FROM events WHERE stream IN ({marks}) LIMIT 1", streams, deadline))
-    return str(found[0][0]) if found else _ROW
+    sql = f"SELECT stream FROM events WHERE seq = 1 AND stream IN ({marks})"
+    begun = {stream for (stream,) in rows_of(session.query(sql, streams, deadline))}
+    return next((stream for stream in streams if stream in begun), _ROW)
 
 
 _CURSOR, _ROW = "(cursor)", "(row)"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from penstock.core.events import Append, Event, Record, UnknownEvent, encode_event, stored_name
@@ -205,7 +205,6 @@ class _Rows:
     def __init__(self) -> None:
         self.events: list[tuple[Value, ...]] = []
         self.groups: dict[tuple[str, str, tuple[str, ...]], dict[Any, list[Value]]] = {}
-        self.bytes = 0
 
     @classmethod
     def begun(cls, item: Append, clean: Clean) -> _Rows | None:
@@ -227,42 +226,56 @@ class _Rows:
         for event, data in records:
             name, version = stored_name(event)
             self.events.append((name.encode(), _int4(version), _int8(event.at), body_of(event), data))
-            self.bytes += len(data or b"")
             for table, how, columns, rows in projections_of(type(event)):
                 if table == "runs":
                     continue
                 for values in rows(stream, event, data):
                     # One statement changes a row once, and the last event about it says it all.
-                    key = values[: len(KEYS[table])]
+                    stored = clean(columns, values)
                     found = self.groups.setdefault((table, how, columns), {})
-                    found[key] = _encoded(_encoders_of(columns), clean(columns, values))
+                    found[stored[: len(KEYS[table])]] = _encoded(_encoders_of(columns), stored)
+
+    def size(self) -> int:
+        """Bytes of all values."""
+        rows = (row for found in self.groups.values() for row in found.values())
+        return sum(len(value or b"") for row in chain(self.events, rows) for value in row)
 
     def apart(self, other: _Rows) -> bool:
-        """Whether one statement can write both: each row is changed by one of them, and each table in one way."""
-        ways = {group[0]: group for group in self.groups}
+        """Whether one statement can write both: a table that both change is changed in one way, in different rows."""
+        mine, theirs = self._ways(), other._ways()
         return all(
-            ways.get(group[0], group) == group and self.groups.get(group, {}).keys().isdisjoint(rows)
-            for group, rows in other.groups.items()
+            len(ways) == 1 and ways == mine[table] and self.groups[group].keys().isdisjoint(other.groups[group])
+            for table, ways in theirs.items()
+            if table in mine
+            for group in ways
         )
 
-    def parameters(self) -> list[Value]:
-        """The rows of the tables, a group after the other."""
-        found: list[Value] = []
-        for (_, _, columns), rows in self.groups.items():
-            found += next(iter(rows.values())) if len(rows) == 1 else _arrays(columns, list(rows.values()))
+    def _ways(self) -> dict[str, set[tuple[str, str, tuple[str, ...]]]]:
+        found: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {}
+        for group in self.groups:
+            found.setdefault(group[0], set()).add(group)
         return found
 
-    def shapes(self) -> tuple[Group, ...]:
-        """What the rows are."""
-        return tuple(Group(*group, len(rows) > 1) for group, rows in self.groups.items())
+    def written(self, several: bool = False) -> tuple[tuple[Group, ...], list[Value]]:
+        """The rows of the tables, a group after the other: what they are, and their values.
+
+        Args:
+            several: as arrays, and in an order of their own, so that there are few statements to prepare.
+        """
+        shapes, values = [], list[Value]()
+        for group, rows in sorted(self.groups.items()) if several else self.groups.items():
+            arrays = several or len(rows) > 1
+            shapes.append(Group(*group, arrays))
+            values += _arrays(group[2], list(rows.values())) if arrays else next(iter(rows.values()))
+        return tuple(shapes), values
 
 
 class _Begun:
     """Streams that begin in one statement."""
 
     def __init__(self) -> None:
-        self._place = 0
-        self._items: list[Append] = []
+        self._place = self._size = 0
+        self._items: dict[str, Append] = {}
         self._rows = _Rows()
 
     def take(self, item: Append, rows: _Rows, place: int) -> bool:
@@ -274,28 +287,27 @@ class _Begun:
             place: how many records the transaction has written before.
         """
         mine = self._rows
-        number, size = len(mine.events) + len(rows.events), mine.bytes + rows.bytes
-        if not mine.apart(rows) or number > MOST_RECORDS or size > MOST_BYTES:
+        number, size = len(mine.events) + len(rows.events), self._size + rows.size()
+        if number > MOST_RECORDS or size > MOST_BYTES or item.stream in self._items or not mine.apart(rows):
             return False
         if not self._items:
             self._place = place
-        self._items.append(item)
+        self._items[item.stream] = item
+        self._size = size
         mine.events += rows.events
-        mine.bytes = size
         for group, found in rows.groups.items():
             mine.groups.setdefault(group, {}).update(found)
         return True
 
     def part(self) -> Iterator[Part]:
         """The statement, if any stream begins."""
-        items, rows = self._items, self._rows
-        if items:
+        if items := self._items.values():
             names = [(item.stream.encode(), _int8(seq + 1)) for item in items for seq in range(len(item.records))]
-            events = [(*name, *event) for name, event in zip(names, rows.events, strict=True)]
-            values = [_int8(self._place), *_arrays(_BEGUN_COLUMNS, events), *rows.parameters()]
+            events = [(*name, *event) for name, event in zip(names, self._rows.events, strict=True)]
+            groups, values = self._rows.written(several=True)
             woken = any(wakes(item.records) for item in items)
-            shape = Shape(True, True, rows.shapes(), (), False, woken)
-            yield Part(tuple(item.stream for item in items), Batch(shape, values))
+            begun = [_int8(self._place), *_arrays(_BEGUN_COLUMNS, events), *values]
+            yield Part(tuple(self._items), Batch(Shape(True, True, groups, (), False, woken), begun))
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -347,11 +359,12 @@ def _batch(
     rows.add(stream, records, clean)
     parameters: list[Value] = [stream.encode(), _int8(expected)]
     parameters += [_int8(place), *_arrays(EVENT_COLUMNS, rows.events)] if several else rows.events[0]
-    parameters += rows.parameters()
+    groups, values = rows.written()
+    parameters += values
     parameters += _encoded(_encoders(tuple(run)), run.values())
     if logs:
         parameters += log_arrays(logs)
-    return Batch(Shape(False, several, rows.shapes(), tuple(run), bool(logs), wakes(records)), parameters)
+    return Batch(Shape(False, several, groups, tuple(run), bool(logs), wakes(records)), parameters)
 
 
 def _encoders_of(columns: tuple[str, ...]) -> tuple[Callable[[Any], bytes], ...]:
