@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from penstock.app import Penstock, Settings
 from penstock.core.errors import JournalUnavailable
 from penstock.core.events import Event, RunCreated, stored_name
 from penstock.core.ids import new_owner
 from penstock.core.model import Run
 from penstock.core.ports import Journal
+from penstock.engine.keeper import Keeper
 from penstock.journal.memory import MemoryJournal
 from penstock.testing.faults import Fault, FaultyJournal, fail_with
 
@@ -25,6 +28,11 @@ def engine_on(home: Path, journal: Journal | None = None, **settings: Any) -> Pe
 def dead_owner() -> str:
     """The name of a process of this machine that is gone."""
     return f"{new_owner().split('|')[0]}|4194305|1|dead"
+
+
+def no_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No keeper appends: where a step takes long, that it has begun is one append more, and some tests count them."""
+    monkeypatch.setattr(Keeper, "_flush", lambda *_: None)
 
 
 @contextmanager

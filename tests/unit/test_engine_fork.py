@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.engines import die_in, engine_on, events, names, newest, steps
+from tests.unit.engines import die_in, engine_on, events, names, newest, no_starts, steps
 
 from penstock import flow, task
 from penstock.app import Penstock
@@ -15,7 +15,6 @@ from penstock.core.errors import RunNotResumable
 from penstock.core.events import RunCreated
 from penstock.core.model import Run, RunFilter
 from penstock.engine import recovery
-from penstock.engine.keeper import Keeper
 from penstock.engine.recovery import fork
 from penstock.task_runners import ThreadPoolTaskRunner
 
@@ -25,8 +24,7 @@ broken: set[str] = set()
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
-    """The keeper appends nothing: it would record the start of a step that takes long, and appends are counted here."""
-    monkeypatch.setattr(Keeper, "_flush", lambda *_: None)
+    no_starts(monkeypatch)
     made.clear()
     broken.clear()
     with engine_on(tmp_path).activate() as fresh:

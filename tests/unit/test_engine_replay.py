@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.engines import die_in, engine_on, newest
+from tests.unit.engines import die_in, engine_on, newest, no_starts
 
 from penstock import flow, runtime, task
 from penstock.app import Penstock
 from penstock.core.errors import ReplayDiverged
-from penstock.engine.keeper import Keeper
 from penstock.task_runners import ThreadPoolTaskRunner
 
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
-    """The keeper appends nothing: it would record the start of a step that takes long, and appends are counted here."""
-    monkeypatch.setattr(Keeper, "_flush", lambda *_: None)
+    no_starts(monkeypatch)
     with engine_on(tmp_path).activate() as made:
         yield made
 

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.engines import die_in, dying, engine_on, names, newest, steps
+from tests.unit.engines import die_in, dying, engine_on, names, newest, no_starts, steps
 
 from penstock import flow, get_run_logger, resume, task
 from penstock.app import Penstock
 from penstock.core.errors import JournalFull, JournalUnavailable, RecordedError, RunNotFound, RunNotResumable
 from penstock.core.events import now_us
 from penstock.core.model import RunFilter
-from penstock.engine.keeper import Keeper
 from penstock.testing.faults import Fault, FaultyJournal, fail_with
 
 made: list[str] = []
@@ -25,8 +24,7 @@ broken: set[str] = set()
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Penstock]:
-    """The keeper appends nothing: it would record the start of a step that takes long, and appends are counted here."""
-    monkeypatch.setattr(Keeper, "_flush", lambda *_: None)
+    no_starts(monkeypatch)
     made.clear()
     broken.clear()
     with engine_on(tmp_path).activate() as fresh:

@@ -117,6 +117,16 @@ def test_a_type_without_a_hash() -> None:
     kind: Any = Annotated[int, ["no", "hash"]]
     assert typed.convert(1, kind) == typed.convert(1, kind) == 1
 
+    class Unhashable(type):
+        __hash__ = None  # type: ignore[assignment]
+
+    class Odd(int, metaclass=Unhashable):
+        pass
+
+    with pytest.raises(msgspec.ValidationError):
+        typed.convert("1", Odd)
+    assert typed.convert(Odd(1), Odd) == 1
+
 
 def test_a_child_that_is_forked_meanwhile_can_read() -> None:
     stop = threading.Event()

@@ -100,19 +100,16 @@ def type_info(kind: Any) -> msgspec.inspect.Type:
 
 def _learned(kind: K) -> K:
     """The type to read with, once it is worked out how."""
-    if isinstance(kind, type):
-        if kind not in _classes:
-            with _lock:
-                msgspec.msgpack.Decoder(kind)
-                _classes.add(kind)
-        return kind
+    known: Any = _classes if isinstance(kind, type) else _others
     try:
-        if kind in _others:
-            return cast(K, _others[kind])
-    except TypeError:  # annotated with something that has no hash
-        with _lock:
-            msgspec.msgpack.Decoder(kind)
-        return kind
+        if kind in known:
+            return kind if known is _classes else cast(K, _others[kind])
+    except TypeError:  # it has no hash, as where it is annotated with a list: it is worked out each time
+        known = None
     with _lock:
         msgspec.msgpack.Decoder(kind)
-        return cast(K, _others.setdefault(kind, kind))
+        if known is _classes:
+            _classes.add(cast(type, kind))
+        elif known is _others:
+            return cast(K, _others.setdefault(kind, kind))
+    return kind
