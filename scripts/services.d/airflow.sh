@@ -85,25 +85,6 @@ airflow_with() { # port command: with the settings of our Airflow, in place of t
     "$@"
 }
 
-airflow_database() { # makes a database of its own where there is none, and keeps its address
-  local server
-  server=$(recall postgres.url)
-  server=${server:-${PENSTOCK_TEST_POSTGRES_URL:-}}
-  [[ -n $server ]] || because airflow "it keeps its state in PostgreSQL, and there is none" || return 1
-  "$STATE/airflow/environment/bin/python" - "$server" "airflow_$ID" <<'PY' >"$STATE/airflow/database" || return 1
-import sys
-from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
-
-server, name = sys.argv[1:]
-with psycopg.connect(server, autocommit=True) as admin:
-    if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-        admin.execute(f'CREATE DATABASE "{name}"')
-print(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
-PY
-}
-
 airflow_start() { # port part arguments: in a session of its own, so that all it starts can be ended
   local port=$1 part=$2
   shift 2
@@ -126,7 +107,9 @@ airflow_native() {
   mkdir -p "$STATE/airflow/dags"
   airflow_environment || because airflow "Airflow could not be installed: $(tail -n 1 "$STATE/airflow/install.log")" ||
     return 1
-  airflow_database || because airflow "its database could not be made" || return 1
+  has_postgres || because airflow "it keeps its state in PostgreSQL, and there is none" || return 1
+  own_database "$STATE/airflow/environment/bin/python" airflow >"$STATE/airflow/database" ||
+    because airflow "its database could not be made" || return 1
   airflow_end || return 1
   password=$(password_of airflow)
   (umask 077 && printf '{"penstock": "%s"}' "$password" >"$STATE/airflow/simple_auth_manager_passwords.json.generated")
