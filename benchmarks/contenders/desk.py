@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 
 import plant
 from common import home, number, report
+from load import BUSY, PATIENCE_SECONDS, PAUSE_SECONDS
 from plant import Plant
 
 Ask = list[Any]
@@ -118,16 +119,23 @@ class Site:
 
 
 def call(site: Site, method: str, path: str, body: Any = None) -> Any:
-    """Send one request, and return what is answered."""
+    """Send one request, again where the server is busy, and return what is answered."""
     data = None if body is None else json.dumps(body).encode()
     address = f"http://127.0.0.1:{os.environ['BENCH_PORT']}{path}"
     request = Request(address, data, {"Content-Type": "application/json", **site.headers()}, method=method)
-    try:
-        with urlopen(request, timeout=60) as answer:
-            text = answer.read()
-    except HTTPError as error:
-        sys.exit(f"error: {method} {path} was answered {error.code}: {error.read()[:200]!r}")
-    return json.loads(text) if text else None
+    deadline = monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with urlopen(request, timeout=60) as answer:
+                text = answer.read()
+            return json.loads(text) if text else None
+        except HTTPError as error:
+            if error.code not in BUSY or monotonic() > deadline:
+                sys.exit(f"error: {method} {path} was answered {error.code}: {error.read()[:200]!r}")
+        except ConnectionError as error:
+            if monotonic() > deadline:
+                sys.exit(f"error: {method} {path} was not answered: {error}")
+        time.sleep(PAUSE_SECONDS)
 
 
 def ask(site: Site, method: str, path: str, body: Any = None) -> Ask:

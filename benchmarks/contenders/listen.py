@@ -18,7 +18,7 @@ from typing import Any
 from load import Connection, head_of, message_of, percentile
 
 MARK = re.compile(rb"mark-(\d+)\.")
-PAUSE_SECONDS = 0.5
+BETWEEN_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0
 TEXT, LAST = 0x1, 0x80
 
@@ -35,9 +35,10 @@ class Listeners:
     async def run(self) -> dict[str, Any]:
         """Listen, publish, and tell how long it took until each of them had heard each mark."""
         began = perf_counter()
-        tasks = []
+        tasks, writers = [], []
         for number in range(self.plan["count"]):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writers.append(writer)  # one that nobody refers to closes its connection
             await self._enter(reader, writer)
             tasks.append(asyncio.create_task(self._listen(number, reader)))
         connected = perf_counter() - began
@@ -48,13 +49,15 @@ class Listeners:
             status, _ = await door.ask(message_of(self.port, *request))
             if status >= 300:
                 raise SystemExit(f"error: what is to be heard was answered {status}")
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(BETWEEN_SECONDS)
         wanted = len(sent) * len(tasks)
         deadline = perf_counter() + PATIENCE_SECONDS
         while len(self.heard) < wanted and perf_counter() < deadline:
             await asyncio.sleep(0.1)
         for task in tasks:
             task.cancel()
+        for each in (door, *writers):
+            each.close()
         lags = [moment - sent[mark] for (_, mark), moment in self.heard.items()]
         if not lags:
             raise SystemExit("error: nothing was heard")

@@ -6,7 +6,8 @@ The plan is a JSON file: `port`, `connections`, `rate` (jobs a second; 0: each c
 answered), `keep` (a file for the bodies of the answers) and `jobs`. A job is a list of requests, which one connection
 sends one after the other: `[kind, [[method, path, headers, body], ...]]`. With a rate, a job is due at an instant that
 the server has no say in, and its time counts from that instant: a server that stalls is charged for all that waits.
-Where a server asks for patience (429, 503) or hangs up, the request is sent again, and the time goes on.
+Where a server asks for patience (429, 503) or hangs up, the request is sent again, and the time goes on; for up to two
+minutes, which is twice as long as Prefect's own client tries.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ from typing import Any
 
 Headers = dict[str, str]
 LIMIT = 1 << 24
-TRIES = 50
+BUSY = (429, 503)
+PATIENCE_SECONDS = 120.0
 PAUSE_SECONDS = 0.05
 
 
@@ -138,10 +140,11 @@ class Load:
                 self.bodies[number] = [body.decode() for body in bodies]
 
     async def _answered(self, door: Connection, message: bytes) -> tuple[int, bytes]:
-        for _ in range(TRIES):
+        deadline = perf_counter() + PATIENCE_SECONDS
+        while perf_counter() < deadline:
             try:
                 status, body = await door.ask(message)
-                if status not in (429, 503):
+                if status not in BUSY:
                     return status, body
             except (OSError, EOFError):
                 pass

@@ -104,6 +104,63 @@ def test_a_job_waits_from_when_it_was_due() -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize("status", [503, 0], ids=["busy", "hangs up"])
+def test_a_server_that_is_busy_is_asked_again_about_itself(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "PAUSE_SECONDS", 0)
+    with answering(status) as (port, asked):
+        monkeypatch.setenv("BENCH_PORT", str(port))
+        assert desk.call(desk.Site(), "POST", "/", 7) == 7
+    assert asked == ["7", "7"]
+
+
+def test_nobody_is_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (desk, load):
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
+    with answering(*[503] * 20) as (port, _):
+        monkeypatch.setenv("BENCH_PORT", str(port))
+        with pytest.raises(SystemExit, match="was answered 503"):
+            desk.call(desk.Site(), "POST", "/", 7)
+        with pytest.raises(SystemExit, match="was not answered"):
+            loaded(port, 4)
+
+
+async def _spread(count: int, lost: int) -> dict[str, Any]:
+    """What so many listeners have heard of a server that tells each of them, but for some, what it is told."""
+    telling: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET"):
+            telling.append(writer)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await reader.read()
+            return
+        body = await reader.readexactly(7)
+        for each in telling[lost:]:
+            each.write(body)
+            await each.drain()
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        told = [["POST", "/", {}, f"mark-{number}."] for number in range(3)]
+        plan = {"path": "/", "headers": {}, "kind": "sse", "first": [], "publish": told}
+        port = server.sockets[0].getsockname()[1]
+        found = await listen.Listeners({**plan, "port": port, "count": count}).run()
+        for each in telling:
+            each.close()
+        await asyncio.gather(*(each.wait_closed() for each in telling))
+    return found
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_each_listener_hears_each_thing(lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "BETWEEN_SECONDS", 0.01)
+    monkeypatch.setattr(listen, "PATIENCE_SECONDS", 5.0 if not lost else 0.5)
+    found = asyncio.run(_spread(20, lost))
+    assert (found["executed"], found["recorded"], found["doubled"]) == (60, 60 - 3 * lost, 0)
+
+
 def test_a_text_for_a_websocket_is_masked() -> None:
     for text in (b"short", b"x" * 126, b"y" * 1_000):
         frame = listen.framed(text)
@@ -155,7 +212,9 @@ def test_every_topic_of_the_api_has_its_words_columns_and_reference() -> None:
 
 def test_every_budget_of_the_api_names_who_takes_part() -> None:
     shown = {}
-    metrics = dict.fromkeys(("request_seconds", "ready_seconds", "idle_share", "memory_mb", "p50", "p95", "p99"), 1.0)
+    metrics = dict.fromkeys(
+        ("request_seconds", "ready_seconds", "idle_share", "memory_mb", "p50", "p95", "p99", "executed", "recorded"), 1.0
+    )
     for topic in CONTROL:
         made = [
             row(one.name, size, **metrics)
@@ -176,3 +235,10 @@ def test_five_times_is_five_times(seconds: float, expected: str) -> None:
         verdict("1,000 runs asked for, SQLite: 5 times as quick as Prefect, throughput", result("api-trigger", *rows))
         == expected
     )
+
+
+@pytest.mark.parametrize(("heard", "expected"), [(20_000, "met"), (19_999, "**NOT met**")])
+def test_a_lag_counts_where_everybody_has_heard_everything(heard: int, expected: str) -> None:
+    own = row("penstock-api", 1_000, p99=1.0, executed=20_000, recorded=heard)
+    peer = row("prefect-api", 1_000, p99=5.0, executed=20_000, recorded=20_000)
+    assert verdict("1,000 listeners, SQLite", result("api-listeners", own, peer)) == expected
