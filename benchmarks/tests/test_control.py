@@ -213,7 +213,8 @@ def test_every_topic_of_the_api_has_its_words_columns_and_reference() -> None:
 def test_every_budget_of_the_api_names_who_takes_part() -> None:
     shown = {}
     metrics = dict.fromkeys(
-        ("request_seconds", "ready_seconds", "idle_share", "memory_mb", "p50", "p95", "p99", "executed", "recorded"), 1.0
+        ("request_seconds", "ready_seconds", "idle_share", "memory_mb", "p50", "p95", "p99", "executed", "recorded"),
+        1.0,
     )
     for topic in CONTROL:
         made = [
