@@ -388,6 +388,11 @@ def test_a_mistake_of_ours_tells_nothing_of_itself(api: TestClient, monkeypatch:
     assert told.status_code == 500
     assert "secret" not in told.text
     assert told.json()["code"] == "internal"
+    assert told.json()["request_id"] == told.headers["x-request-id"]
+    assert told.headers["x-content-type-options"] == "nosniff"
+    asked = 'method="GET",route="/api/v1/runs/{run_id}",status="500"'
+    metrics = api.get("http://127.0.0.1:4300/metrics").text
+    assert f"penstock_http_request_duration_seconds_count{{{asked}}}" in metrics
 
 
 def test_the_description_is_whole(api: TestClient) -> None:

@@ -158,6 +158,17 @@ def test_a_secret_of_the_environment(git: TestClient, monkeypatch: pytest.Monkey
     assert problem(push(git, "d4"), 503)["code"] == "secrets"
 
 
+def test_a_mistake_of_ours_tells_a_sender_nothing_of_itself(git: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("secret inner workings")
+
+    monkeypatch.setattr("penstock.control.webhooks.intake.decide", broken)
+    told = git.post("/hooks/git", content=b"{}")
+    assert told.status_code == 500
+    assert "secret" not in told.text
+    assert told.json()["request_id"] == told.headers["x-request-id"]
+
+
 def test_rates(server: TestClient) -> None:
     server.post("/api/v1/webhooks", json={**OPEN, "per_second_each": 0.001, "burst": 2})
     assert [server.post("/hooks/open").status_code for _ in range(3)] == [202, 202, 429]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from tests.patience import until
 
 from penstock.app import Penstock, Settings
+from penstock.control.patience import Joined
 from penstock.control.server import serving
 from penstock.control.settings import ServerSettings
 
@@ -209,6 +211,46 @@ def test_a_request_that_is_wrong_behind_one_that_is_being_answered(address: tupl
                         answer += found
             assert set(statuses(answer)) == {200}
             assert b"Invalid HTTP" not in answer
+
+
+class Sent(asyncio.Transport):
+    """A transport that keeps what it is to send, a call at a time."""
+
+    def __init__(self) -> None:
+        self.told: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.told.append(bytes(data))
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.told.append(b"".join(list_of_data))
+
+    def close(self) -> None:
+        self.told.append(b"(closed)")
+
+
+def test_the_head_of_an_answer_is_sent_with_its_body() -> None:
+    async def sent() -> list[list[bytes]]:
+        found = []
+        for closed in (False, True):
+            under = Sent()
+            transport = Joined(under, asyncio.get_running_loop())
+            for number in b"12":
+                transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                transport.write(b"%c" % number)
+            transport.write(b"more")  # of a stream
+            transport.write(b"HTTP/1.1 200 OK\r\n\r\n")  # its events come later
+            if closed:
+                transport.close()
+            else:
+                await asyncio.sleep(0)
+                transport.write(b"event")
+            await asyncio.sleep(0)
+            found.append(under.told)
+        return found
+
+    whole = [b"HTTP/1.1 200 OK\r\n\r\n1", b"HTTP/1.1 200 OK\r\n\r\n2", b"more", b"HTTP/1.1 200 OK\r\n\r\n"]
+    assert asyncio.run(sent()) == [[*whole, b"event"], [*whole, b"(closed)"]]
 
 
 def test_no_more_requests_wait_than_a_hundred(address: tuple[str, int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.app import Penstock, Settings
 from penstock.authoring.callables import Callables
@@ -86,9 +87,28 @@ _ROUTERS = (
 """All of them ask who it is. Of two routes that fit an address, the first is taken."""
 
 
+class Application(FastAPI):
+    """The API behind its entrance: what happens to every request on its way in and out, whoever answers it.
+
+    Attributes:
+        entrance: goes on to FastAPI, or to the webhooks, which need nothing of it and are asked most often.
+    """
+
+    entrance: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        scope["app"] = self
+        await self.entrance(scope, receive, send)
+
+    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What FastAPI answers."""
+        await super().__call__(scope, receive, send)
+
+
 def create_app(
     penstock: Penstock, settings: ServerSettings | None = None, *, callables: Callables | None = None
-) -> FastAPI:
+) -> Application:
     """The application.
 
     Args:
@@ -97,7 +117,7 @@ def create_app(
         callables: what workflows may call; what the project's file says when left out.
     """
     settings = settings or ServerSettings()
-    app = FastAPI(
+    app = Application(
         title="Penstock",
         version="1",
         description="Workflows and runs.",
@@ -105,6 +125,7 @@ def create_app(
         redoc_url=None,
         openapi_url=f"{_PREFIX}/openapi.json",
         responses={"4XX": {"model": ProblemOut, "description": "What is wrong, and where."}},
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # we have our own
     )
     app.state.control = _wired(penstock, settings, callables)
     problems.install(app)
@@ -162,29 +183,28 @@ def _sign_on(auth: Auth, settings: OidcSettings, general: Settings) -> SignOn:
     )
 
 
-def _surround(app: FastAPI, settings: ServerSettings) -> None:
-    """What happens to every request on its way in and out; what is added last comes first."""
+def _surround(app: Application, settings: ServerSettings) -> None:
+    """What happens to every request on its way in and out; of what FastAPI is given, the last comes first."""
     app.add_middleware(Packing)
     sizes = {f"{_PREFIX}/files": settings.max_file_bytes + 64 * 1024}  # a form has more around it
     app.add_middleware(Limits, max_body_bytes=settings.max_body_bytes, others=sizes)
-    app.add_middleware(hooks.Hooks)
     known = {"localhost", "127.0.0.1", "::1", settings.host.lower(), *map(str.lower, settings.known_hosts)}
     # A browser adds no bearer token by itself: where everybody signs in, no page can use somebody else's.
     signed = settings.auth == "required"
     hosts = None if signed and not settings.known_hosts else frozenset(known)
-    app.add_middleware(Guards, hosts=hosts, origins=None if signed else settings.cors_origins)
+    inner: ASGIApp = Guards(hooks.Hooks(app.inside), hosts, None if signed else settings.cors_origins)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
+        inner = CORSMiddleware(
+            inner,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=list(_ASKED),
             expose_headers=list(_HEADERS),
         )
-    app.add_middleware(RequestIds)
+    app.entrance = RequestIds(inner)
 
 
-def _describe(app: FastAPI) -> None:
+def _describe(app: Application) -> None:
     """Have the description of the API tell of what FastAPI does not know."""
     made = app.openapi
 

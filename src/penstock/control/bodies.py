@@ -7,7 +7,6 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
 
 from penstock.control.problems import Problem
 from penstock.core.documents import json_mistakes, json_value
@@ -24,18 +23,20 @@ async def read_body(request: Request) -> bytes:
     """
     settings = request.app.state.control.settings
     parts: list[bytes] = []
-    size = 0
+    size, more = 0, True
     try:
         async with asyncio.timeout(settings.body_seconds):
-            async for part in request.stream():
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "The request ended before its body did.")
+                part, more = message.get("body", b""), message.get("more_body", False)
                 size += len(part)
                 if size > settings.max_body_bytes:
                     raise Problem(413, f"A request has at most {settings.max_body_bytes:,} bytes.")
                 parts.append(part)
     except TimeoutError:
         raise Problem(408, f"The body did not come within {settings.body_seconds:g} seconds.") from None
-    except ClientDisconnect:
-        raise Problem(400, "The request ended before its body did.") from None
     return b"".join(parts)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from random import Random
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +18,11 @@ from penstock.engine.log_lines import log_facts
 
 _ids = Random()  # they need not be secret, and the system's own randomness takes its time
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+def first_headers(scope: Scope) -> dict[bytes, bytes]:
+    """The headers of a request by their names, which are in lower case; of those that came twice, the first."""
+    return dict(reversed(scope["headers"]))
 
 
 class RequestIds:
@@ -31,7 +36,7 @@ class RequestIds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        given = first_headers(scope).get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
         scope["penstock.request_id"] = request_id
         began, status, stream = time.monotonic(), 0, False
@@ -98,15 +103,21 @@ class Guards:
         await self.app(scope, receive, send)
 
     def _mistake(self, scope: Scope) -> str | None:
-        headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
-        name = re.sub(r":\d*$", "", host).strip("[]").lower()
+        headers = first_headers(scope)
+        host = headers.get(b"host", b"").decode("latin-1")
+        name = _name_of(host)
         if self.hosts is not None and name not in self.hosts:
             return f"The server is not known as {name[:100]!r}; known_hosts says which names it has."
-        own = (f"http://{host}", f"https://{host}")
-        if self.origins is None or scope["method"] in _HARMLESS or origin in (None, *own, *self.origins):
+        if self.origins is None or scope["method"] in _HARMLESS or b"origin" not in headers:
+            return None
+        if headers[b"origin"].decode("latin-1") in (f"http://{host}", f"https://{host}", *self.origins):
             return None
         return "Pages of other origins change nothing here; cors_origins names those that may."
+
+
+@lru_cache(maxsize=64)
+def _name_of(host: str) -> str:
+    return re.sub(r":\d*$", "", host).strip("[]").lower()
 
 
 class Limits:
@@ -131,9 +142,9 @@ class Limits:
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             await _refuse(scope, send, 400, "request", "The address holds a character that cannot be stored.")
             return
-        length = Headers(scope=scope).get("content-length", "")
+        length = first_headers(scope).get(b"content-length", b"")
         most = self.others.get(scope["path"], self.most)
-        if length.isdecimal() and int(length) > most:
+        if length.isdigit() and int(length) > most:
             await _refuse(scope, send, 413, "too-large", f"A request has at most {most:,} bytes.")
             return
         await self.app(scope, receive, send)

@@ -14,6 +14,7 @@ LONGEST_HEAD = 65_536
 _MOST_QUEUED = 100
 _FEW = 10
 _VERSIONS = ("1.0", "1.1")
+_HEAD = b"HTTP/"
 
 
 class Patient(HttpToolsProtocol):
@@ -43,6 +44,7 @@ class Patient(HttpToolsProtocol):
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
+        self.transport = Joined(transport, self.loop)  # type: ignore[assignment]
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -164,6 +166,44 @@ class _Body:
     def __init__(self, protocol: Patient) -> None:
         self.on_body = protocol.on_body
         self.on_message_complete = protocol.on_message_complete
+
+
+class Joined:
+    """A transport that sends what is written in one go at once: the head of an answer comes with its body behind it.
+
+    Args:
+        transport: what sends.
+        loop: what is written and has nothing behind it is sent at the loop's next turn.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """See `asyncio.Transport`."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.writelines([held, data])
+        elif data.startswith(_HEAD):
+            self._held = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """See `asyncio.Transport`."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            data, self._held = self._held, b""
+            self._transport.write(data)
 
 
 class _Flow(FlowControl):

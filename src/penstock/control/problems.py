@@ -137,7 +137,8 @@ def _of_parameters(request: Request, error: Exception) -> JSONResponse:
     return answer(request, 422, "parameters", "The request has parameters that cannot be.", fields=fields)
 
 
-def _of_ours_alone(request: Request, error: Exception) -> JSONResponse:
+def mistake(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that ended with what should not happen."""
     path = shown_path(request.scope)
     _log.error("%s %s failed, which is a mistake in Penstock.", request.method, path, exc_info=error)
     hint = "please report it, with what the server's log says of this request"
@@ -149,4 +150,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.PenstockError, ours)
     app.add_exception_handler(HTTPException, _of_the_framework)
     app.add_exception_handler(RequestValidationError, _of_parameters)
-    app.add_exception_handler(Exception, _of_ours_alone)
+    app.add_exception_handler(Exception, mistake)

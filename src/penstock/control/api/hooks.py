@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.control.bodies import read_body
-from penstock.control.problems import Problem, answer, ours
+from penstock.control.problems import Problem, answer, mistake, ours
 from penstock.control.webhooks.intake import Busy
 from penstock.control.webhooks.receiving import Outcome
 from penstock.control.webhooks.requests import Request as Sent
@@ -83,6 +83,8 @@ class Hooks:
             answered = await receive_one(slug, request)
         except PenstockError as error:
             answered = ours(request, error)
+        except Exception as error:
+            answered = mistake(request, error)
         await answered(scope, receive, send)
 
 

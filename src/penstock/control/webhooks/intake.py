@@ -11,7 +11,8 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import NamedTuple
 
 from penstock.control.webhooks.current import Known, Now
@@ -69,7 +70,8 @@ class Intake:
         self._slow_now = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="penstock-hooks")
         self._apart = ThreadPoolExecutor(_SLOW_AT_ONCE, thread_name_prefix="penstock-slow-hooks")
-        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Whose requests are looked at now."""
 
     async def receive(self, slug: str, request: Request) -> Outcome:
         """Take a request in. When this returns that it is accepted, it is in the journal with its events.
@@ -85,8 +87,9 @@ class Intake:
             return await self._received_apart(slug, request)
         waiting = _Waiting(slug, request, loop.create_future())
         self._waiting.append(waiting)
-        if self._draining is None or self._draining.done() or self._draining.get_loop() is not loop:
-            self._draining = loop.create_task(self._drain())
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_soon(self._hand_over, loop)  # with all that has come at once
         return await waiting.answer
 
     async def _received_apart(self, slug: str, request: Request) -> Outcome:
@@ -100,22 +103,33 @@ class Intake:
             raise found
         return found
 
-    async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
-            found: Sequence[Outcome | Exception]
-            try:
-                found = await loop.run_in_executor(self._thread, self.receive_all, [(w.slug, w.request) for w in batch])
-            except Exception as error:  # of the journal: nothing of the batch was kept
-                found = [error] * len(batch)
-            for waiting, outcome in zip(batch, found, strict=True):
-                if waiting.answer.done():  # its sender has gone
-                    continue
-                if isinstance(outcome, Exception):
-                    waiting.answer.set_exception(outcome)
-                else:
-                    waiting.answer.set_result(outcome)
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have what waits looked at; when that is over, what has come meanwhile."""
+        batch = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
+        if not batch:
+            self._loop = None
+            return
+
+        def tell(done: Future[list[Outcome | Exception]]) -> None:
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                loop.call_soon_threadsafe(self._tell, loop, batch, done)
+
+        self._thread.submit(self.receive_all, [(each.slug, each.request) for each in batch]).add_done_callback(tell)
+
+    def _tell(
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], done: Future[list[Outcome | Exception]]
+    ) -> None:
+        error = done.exception()  # of the journal: nothing of the batch was kept
+        found: Sequence[Outcome | BaseException] = done.result() if error is None else [error] * len(batch)
+        for waiting, outcome in zip(batch, found, strict=True):
+            if waiting.answer.done():  # its sender has gone
+                continue
+            if isinstance(outcome, BaseException):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)
+        if self._loop is loop:
+            self._hand_over(loop)
 
     def receive_all(self, requests: Sequence[tuple[str, Request]]) -> list[Outcome | Exception]:
         """Take requests in, all of them in one transaction. What goes wrong with one is its own affair.
