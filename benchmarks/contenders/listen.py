@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +21,7 @@ from load import Connection, head_of, message_of, percentile
 MARK = re.compile(rb"mark-(\d+)\.")
 BETWEEN_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0
-TEXT, LAST = 0x1, 0x80
+TEXT, PING, PONG, LAST = 0x1, 0x9, 0xA, 0x80
 
 
 class Listeners:
@@ -40,13 +41,14 @@ class Listeners:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writers.append(writer)  # one that nobody refers to closes its connection
             await self._enter(reader, writer)
-            tasks.append(asyncio.create_task(self._listen(number, reader)))
+            tasks.append(asyncio.create_task(self._listen(number, reader, writer)))
         connected = perf_counter() - began
         await asyncio.sleep(1.0)
         door, sent = Connection(self.port), []
         for request in self.plan["publish"]:
             sent.append(perf_counter())
-            status, _ = await door.ask(message_of(self.port, *request))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                status, _, _ = await door.insist(message_of(self.port, *request))
             if status >= 300:
                 raise SystemExit(f"error: what is to be heard was answered {status}")
             await asyncio.sleep(BETWEEN_SECONDS)
@@ -82,24 +84,49 @@ class Listeners:
         for text in self.plan["first"]:
             writer.write(framed(text.encode()))
 
-    async def _listen(self, number: int, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.plan["kind"] == "websocket":
+            await self._listen_to_frames(number, reader, writer)
+            return
         rest = b""
         while data := await reader.read(1 << 16):
-            moment, data = perf_counter(), rest + data
-            end = 0
-            for found in MARK.finditer(data):
-                end = found.end()
-                key = (number, int(found.group(1)))
-                self.twice += key in self.heard
-                self.heard.setdefault(key, moment)
+            data = rest + data
+            end = self._note(number, data, perf_counter())
             rest = data[max(end, len(data) - 20) :]
 
+    async def _listen_to_frames(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):  # it hangs up: what comes later is not heard
+            while True:
+                kind, text = await frame_of(reader)
+                if kind == PING:  # whoever does not answer is hung up on
+                    writer.write(framed(text, PONG))
+                else:
+                    self._note(number, text, perf_counter())
 
-def framed(text: bytes) -> bytes:
+    def _note(self, number: int, data: bytes, moment: float) -> int:
+        """Note what has been heard; where the last of it ends."""
+        end = 0
+        for found in MARK.finditer(data):
+            end = found.end()
+            key = (number, int(found.group(1)))
+            self.twice += key in self.heard
+            self.heard.setdefault(key, moment)
+        return end
+
+
+async def frame_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """What comes next over a websocket: its kind and its content."""
+    head, size = await reader.readexactly(2)
+    if size >= 126:
+        size = int.from_bytes(await reader.readexactly(2 if size == 126 else 8), "big")
+    return head & 0x0F, await reader.readexactly(size)
+
+
+def framed(text: bytes, kind: int = TEXT) -> bytes:
     """A text as a client sends it over a websocket: masked."""
     mask = os.urandom(4)
     size = bytes([LAST | len(text)]) if len(text) < 126 else bytes([LAST | 126]) + len(text).to_bytes(2, "big")
-    return bytes([LAST | TEXT]) + size + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(text))
+    return bytes([LAST | kind]) + size + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(text))
 
 
 def main() -> None:

@@ -46,6 +46,22 @@ class Connection:
             self.close()
         return status, body
 
+    async def insist(self, message: bytes) -> tuple[int, bytes, int]:
+        """The same, again while the server is busy or hangs up; and how often it was sent."""
+        deadline = perf_counter() + PATIENCE_SECONDS
+        tries = 0
+        while perf_counter() < deadline:
+            tries += 1
+            try:
+                status, body = await self.ask(message)
+                if status not in BUSY:
+                    return status, body, tries
+            except (OSError, EOFError):
+                pass
+            self.close()
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise SystemExit("error: a request was not answered, however often it was sent")
+
     def close(self) -> None:
         """Close it; the next request opens another."""
         if self._writer is not None:
@@ -132,26 +148,13 @@ class Load:
                     await asyncio.sleep(early)
             bodies = []
             for message in messages:
-                status, body = await self._answered(door, message)
+                status, body, tries = await door.insist(message)
+                self.repeated += tries - 1
                 self.statuses[str(status)] += 1
                 bodies.append(body)
             self.times.setdefault(kind, []).append(perf_counter() - began)
             if self.keep:
                 self.bodies[number] = [body.decode() for body in bodies]
-
-    async def _answered(self, door: Connection, message: bytes) -> tuple[int, bytes]:
-        deadline = perf_counter() + PATIENCE_SECONDS
-        while perf_counter() < deadline:
-            try:
-                status, body = await door.ask(message)
-                if status not in BUSY:
-                    return status, body
-            except (OSError, EOFError):
-                pass
-            door.close()
-            self.repeated += 1
-            await asyncio.sleep(PAUSE_SECONDS)
-        raise SystemExit("error: a request was not answered, however often it was sent")
 
 
 def percentile(values: list[float], percent: float) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -124,27 +125,34 @@ def test_nobody_is_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
             loaded(port, 4)
 
 
-async def _spread(count: int, lost: int) -> dict[str, Any]:
+async def _spread(count: int, lost: int, kind: str) -> dict[str, Any]:
     """What so many listeners have heard of a server that tells each of them, but for some, what it is told."""
     telling: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        if head.startswith(b"GET"):
-            telling.append(writer)
+        if head.startswith(b"GET") and kind == "sse":
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            telling.append(writer)
+            await reader.read()
+            return
+        if head.startswith(b"GET"):
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x89\x02hi")
+            flags, size, mask, pong = struct.unpack("BB4s2s", await reader.readexactly(8))
+            if (flags, size, bytes(a ^ b for a, b in zip(mask, pong, strict=False))) == (0x8A, 0x82, b"hi"):
+                telling.append(writer)
             await reader.read()
             return
         body = await reader.readexactly(7)
         for each in telling[lost:]:
-            each.write(body)
+            each.write(body if kind == "sse" else b"\x81\x07" + body)
             await each.drain()
         writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         told = [["POST", "/", {}, f"mark-{number}."] for number in range(3)]
-        plan = {"path": "/", "headers": {}, "kind": "sse", "first": [], "publish": told}
+        plan = {"path": "/", "headers": {}, "kind": kind, "first": [], "publish": told}
         port = server.sockets[0].getsockname()[1]
         found = await listen.Listeners({**plan, "port": port, "count": count}).run()
         for each in telling:
@@ -153,11 +161,12 @@ async def _spread(count: int, lost: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("kind", ["sse", "websocket"])
 @pytest.mark.parametrize("lost", [0, 2])
-def test_each_listener_hears_each_thing(lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_listener_hears_each_thing(lost: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen, "BETWEEN_SECONDS", 0.01)
     monkeypatch.setattr(listen, "PATIENCE_SECONDS", 5.0 if not lost else 0.5)
-    found = asyncio.run(_spread(20, lost))
+    found = asyncio.run(_spread(20, lost, kind))
     assert (found["executed"], found["recorded"], found["doubled"]) == (60, 60 - 3 * lost, 0)
 
 

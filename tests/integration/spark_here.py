@@ -43,6 +43,8 @@ def settings_in(folder: Path) -> dict[str, str]:
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.driver.memory": "512m",
+        # It lives for seconds: what the second compiler would gain is less than what it takes.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.driver.port": str(own_port()),
         "spark.blockManager.port": str(own_port()),
     }
