@@ -1,7 +1,5 @@
 """What Penstock promises of its API, and how that is read from the results."""
 
-from math import inf
-
 from harness.control import REFERENCE
 from harness.data_budgets import Read
 from harness.readings import Reading, Results, seconds
@@ -10,7 +8,9 @@ from harness.words import duration, ratio
 
 TIMES = 5
 SERVER, PEER = "penstock-server", "prefect-api"
-SIZES = {"api-create": 1_000, "api-trigger": 1_000, "api-listing": 1_000_000, "api-hooks": 10_000}
+SIZES = {
+    "api-create": 1_000, "api-trigger": 1_000, "api-listing": 1_000_000, "api-hooks": 10_000, "api-listeners": 90,
+}  # fmt: skip
 """What the promises are about, where it is a number of things; other topics are about each of them."""
 
 ASKED = {
@@ -36,16 +36,15 @@ def times_quicker(topic: str, metric: str, suffix: str) -> Read:
     return read
 
 
-def heard_quicker(suffix: str) -> Read:
-    """Read the lag of listeners as `times_quicker` does; where one of ours missed something, it is no lag."""
-    lag = times_quicker("api-listeners", "p99", suffix)
+def heard_by_all(suffix: str, size: int) -> Read:
+    """Read how much of what they were told listeners have not heard."""
 
     def read(results: Results) -> Reading:
-        row = row_of(results.get("api-listeners"), f"{REFERENCE}{suffix}", SIZES.get("api-listeners"))
-        wanted, heard = (median(row, name) for name in ("executed", "recorded"))
-        if not wanted or heard is None:
+        row = row_of(results.get("api-listeners"), f"{REFERENCE}{suffix}", size)
+        wanted, heard, lag = (median(row, name) for name in ("executed", "recorded", "p99"))
+        if wanted is None or heard is None or lag is None:
             return None
-        return lag(results) if heard == wanted else (inf, f"{heard:,.0f} of {wanted:,.0f} heard")
+        return wanted - heard, f"{heard:,.0f} of {wanted:,.0f}, p99 {duration(lag)}"
 
     return read
 
@@ -71,8 +70,17 @@ CONTROL: tuple[tuple[str, Read, float], ...] = (
         for metric, shown in SHOWN.items()
     ),
     *(
-        (f"1,000 listeners, {on}: lag p99 a fifth of Prefect's", heard_quicker(suffix), 1)
+        (
+            f"90 listeners, {on}: lag p99 a fifth of Prefect's, which has no 1,000",
+            times_quicker("api-listeners", "p99", suffix),
+            1,
+        )
         for on, suffix in (("SQLite", ""), ("PostgreSQL", "-postgres"))
+    ),
+    *(
+        (f"{size:,} listeners, {on}: everybody hears everything", heard_by_all(suffix, size), 0)
+        for on, suffix in (("SQLite", ""), ("PostgreSQL", "-postgres"))
+        for size in (90, 1_000)
     ),
     *(
         (

@@ -69,5 +69,6 @@ longest.
     "api-listeners": """\
 One process opens so many connections to the stream of events, and then tells of twenty things, one every half second.
 The lag is from sending one until each listener has it; it includes that this one process reads them all.
+Prefect's server has at most a hundred requests under way, and a listener is one: it is compared with ninety.
 """,
 }
