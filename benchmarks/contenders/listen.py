@@ -47,8 +47,11 @@ class Listeners:
         door, sent = Connection(self.port), []
         for request in self.plan["publish"]:
             sent.append(perf_counter())
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                status, _, _ = await door.insist(message_of(self.port, *request))
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    status, _, _ = await door.insist(message_of(self.port, *request))
+            except TimeoutError:
+                raise SystemExit(f"error: {request[1]} was not answered within {PATIENCE_SECONDS:g} s") from None
             if status >= 300:
                 raise SystemExit(f"error: what is to be heard was answered {status}")
             await asyncio.sleep(BETWEEN_SECONDS)

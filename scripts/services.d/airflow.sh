@@ -107,7 +107,7 @@ airflow_native() {
   mkdir -p "$STATE/airflow/dags"
   airflow_environment || because airflow "Airflow could not be installed: $(tail -n 1 "$STATE/airflow/install.log")" ||
     return 1
-  has_postgres || because airflow "it keeps its state in PostgreSQL, and there is none" || return 1
+  [[ -n $(that_postgres) ]] || because airflow "it keeps its state in PostgreSQL, and there is none" || return 1
   own_database "$STATE/airflow/environment/bin/python" airflow >"$STATE/airflow/database" ||
     because airflow "its database could not be made" || return 1
   airflow_end || return 1

@@ -31,7 +31,7 @@ prefect_native() {
     because prefect "no prefect here (uv pip install 'penstock[prefect]' into .venv)" || return 1
   mkdir -p "$STATE/prefect/home"
   database=sqlite+aiosqlite:///$STATE/prefect/home/prefect.db
-  if has_postgres; then
+  if [[ -n $(that_postgres) ]]; then
     database=$(own_database "$(dirname "$program")/python" prefect 2>"$log") ||
       because prefect "its database could not be made: $(tail -n 1 "$log")" || return 1
     database=postgresql+asyncpg${database#postgresql}

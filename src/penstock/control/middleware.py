@@ -20,9 +20,12 @@ _ids = Random()  # they need not be secret, and the system's own randomness take
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
-def first_headers(scope: Scope) -> dict[bytes, bytes]:
+def _first_headers(scope: Scope) -> dict[bytes, bytes]:
     """The headers of a request by their names, which are in lower case; of those that came twice, the first."""
-    return dict(reversed(scope["headers"]))
+    found: dict[bytes, bytes] | None = scope.get("penstock.headers")
+    if found is None:
+        found = scope["penstock.headers"] = dict(reversed(scope["headers"]))
+    return found
 
 
 class RequestIds:
@@ -36,7 +39,7 @@ class RequestIds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = first_headers(scope).get(b"x-request-id", b"").decode("latin-1")
+        given = _first_headers(scope).get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
         scope["penstock.request_id"] = request_id
         began, status, stream = time.monotonic(), 0, False
@@ -103,7 +106,7 @@ class Guards:
         await self.app(scope, receive, send)
 
     def _mistake(self, scope: Scope) -> str | None:
-        headers = first_headers(scope)
+        headers = _first_headers(scope)
         host = headers.get(b"host", b"").decode("latin-1")
         name = _name_of(host)
         if self.hosts is not None and name not in self.hosts:
@@ -142,7 +145,7 @@ class Limits:
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             await _refuse(scope, send, 400, "request", "The address holds a character that cannot be stored.")
             return
-        length = first_headers(scope).get(b"content-length", b"")
+        length = _first_headers(scope).get(b"content-length", b"")
         most = self.others.get(scope["path"], self.most)
         if length.isdigit() and int(length) > most:
             await _refuse(scope, send, 413, "too-large", f"A request has at most {most:,} bytes.")
