@@ -46,6 +46,7 @@ ON_PUSH = {
 
 def serve() -> None:
     """Serve the API, and execute nothing."""
+    import gc
     import threading
 
     from penstock.app import current
@@ -55,6 +56,7 @@ def serve() -> None:
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     with serving(current(), load_server_settings(port=int(os.environ["BENCH_PORT"]))):
+        gc.freeze()  # as the command does
         over.wait()
 
 

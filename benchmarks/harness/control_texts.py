@@ -35,8 +35,9 @@ milliseconds. Five seconds later the CPU time of all its processes is read for t
 memory, added up: what several processes share counts for each of them.
 """,
     "api-create": f"""\
-{_LOAD}Sixteen connections make workflows of two tasks, or what the tool has for them, without a schedule, after 20 that
-are not counted. What is then in its database is counted: each that was answered has to be there.
+{_LOAD}Sixteen connections, or as many as the tool bears, make workflows of two tasks, or what the tool has for
+them, without a schedule, after 20 that are not counted. What is then in its database is counted: each that was answered
+has to be there.
 """,
     "api-trigger": """\
 The same with runs of one workflow. Nothing executes them.
@@ -47,15 +48,16 @@ needs for it; every answer is looked at.
 """,
     "api-listing": """\
 The database is filled with runs (Penstock: as in the listing above; the others: see below), the server is started, and
-one connection asks for pages of 50 runs, 60 of each kind, the newest first: the newest, by state, by workflow, pages
-behind many others, of an hour, and by three of these together. Every run on every page is looked at: whether it was
-asked for, and the order. Shown is p50 / p95 of each kind; the worst of them counts.
+one connection asks for pages of 50 runs, the newest first: the newest, by state, by workflow, pages behind many others,
+of an hour, and by three of these together; of each kind 60, or as many of these as take twenty seconds, but at least
+five. Every run on every page is looked at: whether it was asked for, and the order. Shown is p50 / p95 of each kind;
+the worst of them counts.
 """,
     "api-hooks": """\
-Sixteen connections tell of pushes to a repository, each of another one. Penstock takes them in at a webhook: it checks
-the signature that GitHub makes, makes an event of the body, and answers when both are stored. The others are told of
-events, as many at once as one request tells of here. The time ends when all are answered, or when all are on record
-where that is later.
+Sixteen connections, or as many as the tool bears, tell of pushes to a repository, each of another one. Penstock takes
+them in at a webhook: it checks the signature that GitHub makes, makes an event of the body, and answers when both are
+stored. The others are told of events, as many at once as one request tells of here. The time ends when all are
+answered, or when all are on record where that is later.
 """,
     "api-rate": """\
 The same for twenty seconds at a rate that the server has no say in. The time of each counts from when it was due, not

@@ -10,6 +10,7 @@ import datetime
 import decimal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -17,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 
 T = exp.DataType.Type
+Changed = Callable[[exp.Expression], exp.Expression]
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -68,7 +70,7 @@ class DuckHouse:
         changed: makes of a part of a statement what DuckDB has for it.
     """
 
-    def __init__(self, dialect: str, changed: Callable[[exp.Expression], exp.Expression]) -> None:
+    def __init__(self, dialect: str, changed: Changed) -> None:
         self._dialect, self._changed = dialect, changed
         self._duck = duckdb.connect(":memory:")
         self._duck.execute("SET TimeZone = 'UTC'")
@@ -87,8 +89,7 @@ class DuckHouse:
     def translated(self, sql: str) -> str:
         """A statement as DuckDB has it."""
         try:
-            tree = sqlglot.parse_one(sql, read=self._dialect)
-            return str(tree.transform(self._changed).sql(dialect="duckdb"))
+            return _translated(sql, self._dialect, self._changed)
         except sqlglot.errors.SqlglotError as error:
             raise Refused("syntax", str(error)) from error
 
@@ -130,7 +131,12 @@ class DuckHouse:
         return [str(row[0]) for row in self.cursor().execute(sql, [schema]).fetchall()]
 
 
-def retyped(kinds: dict[Any, str]) -> Callable[[exp.Expression], exp.Expression]:
+@lru_cache(1_000)
+def _translated(sql: str, dialect: str, changed: Changed) -> str:
+    return str(sqlglot.parse_one(sql, read=dialect).transform(changed).sql(dialect="duckdb"))
+
+
+def retyped(kinds: dict[Any, str]) -> Changed:
     """Change types.
 
     Args:

@@ -442,8 +442,12 @@ def test_a_topic_has_what_came_behind_its_beginning() -> None:
         topic = Topic(RunSubject(MemoryJournal(), "r"), (3, 0))
         topic.add([Frame(RECORD, 3, 0, b"old"), Frame(RECORD, 4, 0, b"a"), Frame(LINE, 1, 0, b"b")])
         assert topic.place == (4, 1)
-        assert [frame.body for frame in topic.heard(0, (3, 0))] == [b"a", b"b"]
-        assert [frame.body for frame in topic.heard(0, (4, 0))] == [b"b"]
+        first = topic.heard(0, (3, 0))
+        assert first.pieces == (b"id: 4-0\na" + b"id: 4-1\nb",)
+        assert (first.end, first.place) == (topic.end, topic.place) == (2, (4, 1))
+        assert topic.heard(0, (4, 0)).pieces == (b"id: 4-1\nb",)
+        assert topic.heard(2, (4, 1)).pieces == ()
+        assert topic.heard(0, (3, 0)) is topic.heard(0, (3, 0)), "made once for all who are there"
         assert topic.covers((3, 0))
         assert not topic.covers((2, 9))
         topic.add(Frame(RECORD, n, 0, b"") for n in range(5, 2000))

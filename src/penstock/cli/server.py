@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated, Any
 
 import typer
@@ -73,6 +74,7 @@ def start(
         greeting = [f"Serving {url}/api/v1, at most {counted(limit, 'run')} at once. Ctrl-C stops."]
         if settings.auth == "required" and not penstock.journal.credentials(kind="account"):
             greeting.append("Nobody can sign in yet: penstock users create-admin NAME")
+        gc.freeze()  # what is there now stays: to look through it again and again would have everybody wait
         show = show_for(penstock, how, f"server at {url}", greeting=greeting, quiet=quiet, plain=plain, as_json=json)
         if json:
             write_json_line({"event": "serving", "at": iso(now_us()), "url": url})

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.control.bodies import read_body
+from penstock.control.models import ProblemOut
 from penstock.control.problems import Problem, answer, mistake, ours
 from penstock.control.webhooks.intake import Busy
 from penstock.control.webhooks.receiving import Outcome
@@ -38,6 +39,7 @@ _TOLD = {
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"description": "It is stored, with the events it was made into."},
     200: {"description": "It was delivered before; or what the sender wants to hear, as Slack does at first."},
+    503: {"model": ProblemOut, "description": "A secret, or the journal, is out of reach: send it again."},
 }
 _encode = msgspec.json.Encoder().encode
 

@@ -13,20 +13,19 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from penstock.control.problems import Problem
 from penstock.control.streams.frames import (
     Frame,
     Place,
-    after,
     body_of,
     frame_of_line,
     frame_of_record,
     in_order,
 )
-from penstock.control.streams.subjects import EventsSubject, Part, RunSubject, Subject
+from penstock.control.streams.subjects import EventsSubject, Part, RunSubject, Subject, pieces
 from penstock.control.streams.topics import Topic
 from penstock.core.errors import JournalError
 from penstock.core.events import Stored
@@ -40,7 +39,6 @@ _AGAIN_SECONDS = 1.0
 _PAGE = 1_000
 _RETRY_MS = 1_000
 _PARTS_AT_ONCE = 2
-_MOST_SENT = 65_536
 
 T = TypeVar("T")
 
@@ -94,6 +92,7 @@ class Hub:
         self._topics: dict[Hashable, Topic] = {}
         self._position = 0
         self._reader: asyncio.Task[None] | None = None
+        self._beating: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
         self._threads = ThreadPoolExecutor(1 + _PARTS_AT_ONCE, "penstock-streams")
@@ -109,9 +108,9 @@ class Hub:
         """Give the threads back, when nothing is answered any more."""
         self._threads.shutdown(wait=False)
 
-    def _tell_all(self) -> None:
+    def _tell_all(self, *, beat: bool = False) -> None:
         for topic in self._topics.values():
-            topic.tell()
+            topic.tell(beat=beat)
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Do what asks the journal; only so much at once, whoever asks for how many parts of the past."""
@@ -145,17 +144,23 @@ class Hub:
             while not self._closing and loop.time() < until:
                 topic = self._topics.get(subject.key)
                 if part is None and topic is not None and topic.covers(place):
-                    async with aclosing(self._follow(topic, place, until)) as heard:
-                        async for told, reached in heard:
-                            place = reached
-                            yield told
-                    if topic.over is not None and topic.covers(place):  # else what it has lost is read again
-                        yield await self._farewell(subject, place, topic.over)
+                    with self._attending(topic):
+                        heard = topic.heard(0, place)
+                        while True:
+                            for piece in heard.pieces:
+                                yield piece
+                            place = heard.place
+                            over = topic.finished(heard)
+                            if over or not topic.covers(place) or self._closing or loop.time() >= until:
+                                break
+                            heard = await topic.next(heard)
+                    if over:  # else what is gone from here is read again
+                        yield await self._farewell(subject, place, str(topic.over))
                         return
                     continue
                 past = await self.in_thread(subject.past, place, self._position) if part is None else part
                 part = None
-                for piece, _ in self._pieces(subject, place, past.frames):
+                for piece in pieces(subject, place, past.frames):
                     yield piece
                 place = past.place
                 if past.over is not None:
@@ -170,42 +175,12 @@ class Hub:
         finally:
             self.listeners -= 1
 
-    @staticmethod
-    def _pieces(subject: Subject, place: Place, frames: Sequence[Frame]) -> Iterator[tuple[bytes, Place]]:
-        """Frames as they are sent, so much at once that a listener who takes nothing holds little."""
-        parts: list[bytes] = []
-        size = 0
-        for frame in frames:
-            place = after(place, frame)
-            parts += (b"id: ", subject.id_of(place), b"\n", frame.body)
-            size += len(frame.body)
-            if size >= _MOST_SENT:
-                yield b"".join(parts), place
-                parts, size = [], 0
-        if parts:
-            yield b"".join(parts), place
-
-    async def _follow(self, topic: Topic, place: Place, until: float) -> AsyncGenerator[tuple[bytes, Place]]:
-        """What comes, until it is over, or was too much to be kept for so slow a listener."""
+    @contextmanager
+    def _attending(self, topic: Topic) -> Iterator[None]:
+        """Somebody listens; with the last of them the topic goes."""
         topic.listeners += 1
-        number = 0
-        loop = asyncio.get_running_loop()
         try:
-            while not self._closing and topic.covers(place) and loop.time() < until:
-                frames, number, changed = topic.heard(number, place), topic.end, topic.changed
-                if frames:
-                    for piece, reached in self._pieces(topic.subject, place, frames):
-                        yield piece, reached
-                    place = reached
-                    continue
-                place = (max(place[0], topic.place[0]), max(place[1], topic.place[1]))
-                if topic.over is not None:
-                    return
-                try:
-                    async with asyncio.timeout(self.heartbeat_seconds):
-                        await changed.wait()
-                except TimeoutError:
-                    yield b":\nid: %s\n\n" % topic.subject.id_of(place), place
+            yield
         finally:
             topic.listeners -= 1
             if not topic.listeners and self._topics.get(topic.subject.key) is topic:
@@ -221,8 +196,18 @@ class Hub:
             elif place[0] < self._position:
                 return  # the past is read up to there first
         self._topics[subject.key] = Topic(subject, place)
+        loop = asyncio.get_running_loop()
         if self._reader is None:
-            self._reader = asyncio.get_running_loop().create_task(self._read_on())
+            self._reader = loop.create_task(self._read_on())
+        if self._beating is None:
+            self._beating = loop.call_later(self.heartbeat_seconds, self._beat)
+
+    def _beat(self) -> None:
+        """Have everybody who waits send a sign of life, for as long as somebody listens."""
+        self._beating = None
+        if self._topics and not self._closing:
+            self._tell_all(beat=True)
+            self._beating = asyncio.get_running_loop().call_later(self.heartbeat_seconds, self._beat)
 
     async def _farewell(self, subject: Subject, place: Place, why: str) -> bytes:
         told: dict[str, object] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from penstock.orchestrator.facts import Facts
 from penstock.orchestrator.watching import EventFilter
 
 PAGE = 500
+_MOST_SENT = 65_536
 _LINES = 100
 """Lines can be long, and whoever does not read holds a part of them."""
 
@@ -67,6 +68,21 @@ class Subject(ABC):
     @abstractmethod
     def id_of(self, place: Place) -> bytes:
         """A place as it is written in a stream."""
+
+
+def pieces(subject: Subject, place: Place, frames: Iterable[Frame]) -> Iterator[bytes]:
+    """Frames behind a place as they are sent, so much at once that a listener who takes nothing holds little."""
+    parts: list[bytes] = []
+    size = 0
+    for frame in frames:
+        place = after(place, frame)
+        parts += (b"id: ", subject.id_of(place), b"\n", frame.body)
+        size += len(frame.body)
+        if size >= _MOST_SENT:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
 
 
 class RunSubject(Subject):

@@ -5,12 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from functools import reduce
+from itertools import islice
+from typing import NamedTuple
 
 from penstock.control.streams.frames import Frame, Place, after
-from penstock.control.streams.subjects import Subject
+from penstock.control.streams.subjects import Subject, pieces
 
 _MOST_FRAMES = 1_000
 _MOST_BYTES = 262_144
+
+
+class Heard(NamedTuple):
+    """What somebody hears who comes to a topic; made once for all who have heard the same.
+
+    Attributes:
+        begin: from which frame on.
+        before: the place that they were at.
+        end: up to which frame.
+        place: where they are then.
+        pieces: what they are sent.
+    """
+
+    begin: int
+    before: Place
+    end: int
+    place: Place
+    pieces: tuple[bytes, ...]
 
 
 class Topic:
@@ -30,7 +51,8 @@ class Topic:
         self.listeners = 0
         self.over: str | None = None
         self.ending = False
-        self.changed = asyncio.Event()
+        self._waiting: list[asyncio.Future[bool]] = []
+        self._made: Heard | None = None
         self._frames: deque[Frame] = deque()
         self._first = 0
         self._bytes = 0
@@ -76,13 +98,38 @@ class Topic:
         self.over = why
         self.tell()
 
-    def tell(self) -> None:
-        """Wake everybody who listens."""
-        changed, self.changed = self.changed, asyncio.Event()
-        changed.set()
+    def tell(self, *, beat: bool = False) -> None:
+        """Wake everybody who listens.
 
-    def heard(self, number: int, place: Place) -> list[Frame]:
-        """What came from this frame on, but for what somebody at this place has heard."""
-        index = max(0, number - self._first)
-        some = list(self._frames)[index:] if index else self._frames
-        return [frame for frame in some if frame.number > place[frame.kind]]
+        Args:
+            beat: there is nothing new; each of them is to send a sign of life.
+        """
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(beat)
+
+    def heard(self, number: int, place: Place) -> Heard:
+        """What came from this frame on, and is new to somebody at this place; nothing where some of it is gone."""
+        made = self._made
+        if made is None or made.begin != number or made.before != place or made.end != self.end:
+            some = islice(self._frames, max(0, number - self._first), None) if self.covers(place) else ()
+            new = [frame for frame in some if frame.number > place[frame.kind]]
+            sent = tuple(pieces(self.subject, place, new))
+            made = self._made = Heard(number, place, self.end, reduce(after, new, place), sent)
+        return made
+
+    async def next(self, heard: Heard) -> Heard:
+        """What came after what somebody has heard, when there is something; or else, at a beat, a sign of life."""
+        if heard.end < self.end:
+            return self.heard(heard.end, heard.place)
+        place = (max(heard.place[0], self.place[0]), max(heard.place[1], self.place[1]))
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(told)
+        if await told:
+            return Heard(heard.end, place, heard.end, place, (b":\nid: %s\n\n" % self.subject.id_of(place),))
+        return self.heard(heard.end, place)
+
+    def finished(self, heard: Heard) -> bool:
+        """Whether that was all, and nothing more will come."""
+        return self.over is not None and heard.end == self.end and self.covers(heard.place)
