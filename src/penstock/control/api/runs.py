@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from penstock.control import artifacts as content
 from penstock.control import runs as service
 from penstock.control.access import Editor, Operator, Viewer
+from penstock.control.answers import Encoded
 from penstock.control.api.queries import OPEN_WORDS, micros_of, states_of
 from penstock.control.api.runs_models import (
     AnswerIn,
@@ -20,10 +22,9 @@ from penstock.control.api.runs_models import (
     QuestionOut,
     RunDetailOut,
     RunsOut,
-    TimingsOut,
 )
 from penstock.control.bodies import BODIES, Raw, parsed
-from penstock.control.models import ArtifactOut, CancelIn, ForkIn, LogOut, Part, RunOut, StepOut
+from penstock.control.models import ArtifactOut, CancelIn, ForkIn, LogOut, Part, RunOut
 from penstock.control.problems import Problem
 from penstock.control.wiring import IdempotencyKey, ThePenstock, tell_place
 from penstock.core.clock import iso, now_us
@@ -95,7 +96,7 @@ def _open_states(given: list[str] | None) -> tuple[str, ...]:
     return states_of("query.state", given or (), OPEN_WORDS) or OPEN_WORDS
 
 
-@router.get("")
+@router.get("", response_model=RunsOut)
 def list_runs(
     penstock: ThePenstock,
     user: Viewer,
@@ -104,51 +105,44 @@ def list_runs(
     skip: Annotated[int | None, Query(ge=0, le=service.MOST_COUNTED, description="with it, `total` is told")] = None,
     sort: Annotated[_Sort, Query(description="- is the other way round")] = "-created",
     limit: _Limit = 50,
-) -> RunsOut:
+) -> Encoded:
     """List runs, the newest first: on and on with `cursor`, or with `skip` and `sort` among the newest 5,000."""
-    journal = penstock.journal
+    journal, now = penstock.journal, now_us()
     if skip is None and sort == "-created":
         found = journal.runs(msgspec.structs.replace(where, before=cursor, limit=limit + 1))
-        items = [_told(run) for run in found[:limit]]
-        return RunsOut(items=items, limit=limit, next=items[-1].id if len(found) > limit else None)
-    if cursor is not None:
+        runs, more = found[:limit], len(found) > limit
+        counted: dict[str, Any] = {"skip": None, "total": None, "complete": True}
+    elif cursor is not None:
         told = "goes on with the newest first; leave it out, or skip and sort"
         raise Problem(422, "A cursor is for one order only.", [("query.cursor", told)])
-    page = service.page(journal, where, sort, skip or 0, limit)
-    items = [_told(run) for run in page.runs]
-    more = sort == "-created" and (skip or 0) + limit < page.total
-    return RunsOut(
-        items=items,
-        limit=limit,
-        next=items[-1].id if more and items else None,
-        skip=skip or 0,
-        total=page.total,
-        complete=page.complete,
-    )
+    else:
+        page = service.page(journal, where, sort, skip or 0, limit)
+        runs, more = page.runs, sort == "-created" and (skip or 0) + limit < page.total
+        counted = {"skip": skip or 0, "total": page.total, "complete": page.complete}
+    items = [run_record(run, now) for run in runs]
+    return Encoded({"items": items, "limit": limit, "next": items[-1]["id"] if more and items else None, **counted})
 
 
-@router.get("/{run_id}")
-def get(run_id: str, penstock: ThePenstock, user: Viewer) -> RunDetailOut:
+@router.get("/{run_id}", response_model=RunDetailOut)
+def get(run_id: str, penstock: ThePenstock, user: Viewer) -> Encoded:
     """One run, with its task runs and where the time went."""
-    run = service.found(penstock.journal, run_id, user)
-    steps = [StepOut.model_validate(step_record(step)) for step in penstock.journal.task_runs(run.id)]
-    return RunDetailOut(**run_record(run, now_us()), task_runs=steps, timings=_timings(run, steps, now_us()))
+    run, now = service.found(penstock.journal, run_id, user), now_us()
+    steps = [step_record(step) for step in penstock.journal.task_runs(run.id)]
+    return Encoded({**run_record(run, now), "task_runs": steps, "timings": _timings(run, steps, now)})
 
 
-def _timings(run: Run, steps: list[StepOut], now: int) -> TimingsOut:
+def _timings(run: Run, steps: list[dict[str, Any]], now: int) -> dict[str, Any]:
+    """Where the time of a run went; see `TimingsOut`."""
     asked = run.scheduled_at if run.scheduled_at is not None else run.created_at
     began, until = run.started_at, run.ended_at
-    counts: dict[str, int] = {}
-    for step in steps:
-        counts[step.state] = counts.get(step.state, 0) + 1
-    longest = sorted(steps, key=lambda step: step.duration_seconds or 0.0, reverse=True)
+    longest = sorted(steps, key=lambda step: step["duration_seconds"] or 0.0, reverse=True)
     waited_until = now if began is None and not run.ended else began
-    return TimingsOut(
-        waited_seconds=None if waited_until is None else max(0, waited_until - asked) / 1e6,
-        running_seconds=None if began is None else max(0, (now if until is None else until) - began) / 1e6,
-        steps=counts,
-        slowest=[step.key for step in longest[:_SHOWN] if step.duration_seconds],
-    )
+    return {
+        "waited_seconds": None if waited_until is None else max(0, waited_until - asked) / 1e6,
+        "running_seconds": None if began is None else max(0, (now if until is None else until) - began) / 1e6,
+        "steps": Counter(step["state"] for step in steps),
+        "slowest": [step["key"] for step in longest[:_SHOWN] if step["duration_seconds"]],
+    }
 
 
 @router.delete("/{run_id}", status_code=204)
