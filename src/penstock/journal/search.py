@@ -212,7 +212,7 @@ class SqlSearch(SqlCore):
     ) -> list[Any]:
         """Read ids from the end of one condition, and those runs that fulfil the rest, until there are enough."""
         found: list[Any] = []
-        some = max(4 * limit, 200)
+        some = max(4 * limit, 200) if len(conditions) == 1 else max(16 * limit, 800)
         low, high = bounds
         while True:
             driver = self._rarest(conditions, low, high)
