@@ -170,6 +170,27 @@ def test_each_listener_hears_each_thing(lost: int, kind: str, monkeypatch: pytes
     assert (found["executed"], found["recorded"], found["doubled"]) == (60, 60 - 3 * lost, 0)
 
 
+@pytest.mark.parametrize("size", [1, 3, 50, 1_000_000])
+@pytest.mark.parametrize("kind", ["sse", "websocket"])
+def test_a_listener_hears_what_comes_in_pieces(kind: str, size: int) -> None:
+    texts = [b"mark-%d.%s" % (number, b"x" * long) for number, long in enumerate((0, 125, 126, 70_000))]
+    sizes = [bytes([size]) if size < 126 else (b"\x7e%c%c" % divmod(size, 256)) for size in map(len, texts[:3])]
+    sizes.append(b"\x7f" + len(texts[3]).to_bytes(8, "big"))
+    frames = [b"\x81" + each + text for each, text in zip(sizes, texts, strict=True)]
+    sent = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n" + b"".join(texts if kind == "sse" else frames)
+
+    async def heard() -> dict[tuple[int, int], float]:
+        crowd = listen.Listeners({"port": 1, "path": "/", "headers": {}, "kind": kind})
+        one = listen.Listener(crowd, 0)
+        for begin in range(0, len(sent), size):
+            one.data_received(sent[begin : begin + size])
+        assert await one.entered == 200
+        assert not crowd.twice
+        return crowd.heard
+
+    assert {mark for _, mark in asyncio.run(heard())} == {0, 1, 2, 3}
+
+
 def test_a_text_for_a_websocket_is_masked() -> None:
     for text in (b"short", b"x" * 126, b"y" * 1_000):
         frame = listen.framed(text)
