@@ -9,7 +9,7 @@ from harness.words import duration, ratio
 TIMES = 5
 SERVER, PEER = "penstock-server", "prefect-api"
 LIKE_PEER = {"api-hooks": f"{REFERENCE}-four"}
-"""Who is compared with Prefect on SQLite, which bears four connections. Else it is who has sixteen: that is stricter."""
+"""Who is compared with Prefect on SQLite, which bears four connections. Elsewhere who has sixteen: it is stricter."""
 SIZES = {
     "api-create": 1_000, "api-trigger": 1_000, "api-listing": 1_000_000, "api-hooks": 10_000, "api-listeners": 90,
 }  # fmt: skip
