@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         retention_keep: how long runs that completed or were cancelled are kept, such as 90d; off to keep them for ever.
         retention_keep_failed: the same for runs that failed or crashed.
         call_hosts: hosts that automations may call though they are not of the internet: names, globs, addresses and
-            networks, with commas.
+            networks, with commas; in a file also a list.
         engine_patience_seconds: how long an engine elsewhere that does not answer is waited for.
         public_url: where people reach the server, for links in messages, such as https://penstock.example.com.
         log_level: what is logged to the journal and to stderr: DEBUG, INFO, WARNING, ERROR or CRITICAL.
@@ -109,6 +109,9 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
         given = environ.get(f"PENSTOCK_{field.upper()}")
         if given:
             values[field] = given
+    hosts = values.get("call_hosts")
+    if isinstance(hosts, list) and all(isinstance(host, str) for host in hosts):
+        values["call_hosts"] = ", ".join(hosts)
     try:
         settings = typed.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -161,15 +164,16 @@ def _enter(profile: Profile) -> None:
 def _from_pyproject(start: Path) -> dict[str, object]:
     file = project_file(start)
     table = penstock_table(file) if file is not None else {}
-    known = {name: value for name, value in table.items() if not isinstance(value, (dict, list))}
+    fields = Settings.__struct_fields__
+    known = {name: value for name, value in table.items() if name in fields or not isinstance(value, dict)}
     retention = table.get("retention")
     if isinstance(retention, dict):
         known |= {f"retention_{name}": value for name, value in retention.items()}
-    unknown = set(known) - set(Settings.__struct_fields__)
+    unknown = set(known) - set(fields)
     if unknown:
         raise ConfigurationError(
             f"[tool.penstock] has unknown settings: {', '.join(sorted(unknown))}.",
-            hint=f"there are: {', '.join(Settings.__struct_fields__)}",
+            hint=f"there are: {', '.join(fields)}",
         )
     return known
 

@@ -44,6 +44,10 @@ def test_the_life_of_accounts_and_keys(cli: Cli) -> None:
     assert "cannot be read" in cli.run("users", "create", "bob", "--password-file", "nowhere", code=2).err
     assert "last admin" in cli.run("users", "role", "ann", "viewer", code=2).err
     assert "is editor, for ml." in cli.run("users", "role", "eve", "editor", "--tag", "ml").out
+    assert "is operator, for ml." in cli.run("users", "role", "eve", "operator").out, "as it was"
+    assert "not both" in cli.run("users", "role", "eve", "operator", "--tag", "ml", "--everything", code=2).err
+    assert "is editor, for everything." in cli.run("users", "role", "eve", "editor", "--everything").out
+    cli.run("users", "role", "eve", "editor", "--tag", "ml")
     assert "is disabled" in cli.run("users", "disable", "eve").out
     assert cli.json("users", "enable", "eve")["account"]["disabled"] is False
     assert len(cli.json("users", "password", "eve")["password"]) == 24

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from tests.acceptance.duty_lab import Duty, Place, place
 from tests.patience import until
@@ -139,6 +140,12 @@ def test_commands_say_the_same_of_a_journal_and_of_a_server(place: Place, server
         assert told(remote.out) == told(here.out), line
         assert without_hint(remote.err) == without_hint(here.err), line
         assert "Traceback" not in remote.err
+    followed = cli.run(*there, "workflows", "trigger", "broken", "--follow", code=1).out
+    assert re.search(rf"penstock --server {re.escape(there[1])} runs resume \w+ +go on from the steps", followed)
+    assert not re.search("completed, here|penstock runs", followed), followed
+    again = httpx.post(f"{there[1]}/api/v1/runs/{failed['run']['id']}/retry").json()["id"]
+    assert f"begins anew like {failed['run']['id'][-8:]}" in cli.run("runs", "show", again).out
+    assert f"retried as {again[-8:]}" in cli.run("runs", "show", failed["run"]["id"]).out
 
 
 def told(out: str) -> str:

@@ -134,6 +134,7 @@ def test_completion_makes_no_journal(cli: Cli) -> None:
 
 def test_doctor(cli: Cli) -> None:
     found = cli.json("doctor")
+    assert not any("UI" in each["feature"] for each in found["extras"]), "there is none yet"
     assert found["ok"] is True
     assert [check["name"] for check in found["checks"]] == ["python", "sqlite", "home", "disk", "journal"]
     extras = {extra["name"]: extra for extra in found["extras"]}

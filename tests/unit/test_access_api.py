@@ -98,7 +98,7 @@ def test_signing_in_pauses_after_failures(site: Site, monkeypatch: pytest.Monkey
     at = now_us()
     monkeypatch.setattr(pauses, "now_us", lambda: at)
     wrong = {"grant_type": "password", "username": "ann", "password": "wrong wrong wrong"}
-    for _ in range(pauses.ACCOUNTS.free + 1):
+    for _ in range(5):
         refused(site.token(**wrong), "invalid_grant")
     answer = site.token(grant_type="password", username="ann", password=PASSWORD)
     assert "Try again in 2 s" in refused(answer, "invalid_grant", 429)
@@ -126,6 +126,7 @@ def test_an_address_pauses_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     for number in range(4):
         refused(site.token(grant_type="password", username=f"guess{number}", password="wrong"), "invalid_grant")
     refused(site.token(grant_type="password", username="other", password="wrong"), "invalid_grant", 429)
+    assert (pauses.ADDRESSES.pause(29), pauses.ADDRESSES.pause(30)) == (0, 2)
 
 
 def refreshed(site: Site, token: dict[str, Any]) -> Any:
@@ -205,7 +206,12 @@ def test_ones_own_password(site: Site) -> None:
         answer = site.asked(
             "POST", "/auth/password", token, json={**body, "current_password": PASSWORD, "new_password": short}
         )
-        assert problem(answer, 422)["errors"][0]["field"] == "password"
+        told = problem(answer, 422)
+        assert told["errors"][0]["field"] == "password"
+        assert told["hint"] == "choose another one"
+    assert told["errors"][0]["message"] == "must not contain the name of the account"
+    answer = site.asked("POST", "/users", token, json={"name": "bob", "password": "bob bob bob 1234"})
+    assert "made up" in problem(answer, 422)["hint"]
     answer = site.asked("POST", "/auth/password", token, json={**body, "current_password": PASSWORD})
     assert answer.status_code == 204
     assert site.get("/auth/me", token).status_code == 401
@@ -230,6 +236,8 @@ def test_keys_do_what_they_may(site: Site) -> None:
     for wrong in ({"role": "admin"}, {"role": "owner"}, {"tags": ["other"]}, {"tags": []}, {"expires_at": "soon"},
                   {"expires_at": "2001-01-01T00:00:00Z"}, {"digest": "x"}, {"label": "a\nb"}, {"role": 5}):  # fmt: skip
         assert site.asked("POST", "/keys", token, json=wrong).status_code == 422, wrong
+    twice = problem(site.asked("POST", "/keys", token, json={"tags": ["hr"]}), 422)["errors"]
+    assert twice == [{"field": "tags", "message": "are some of etl, ml"}]
     assert site.asked("POST", "/keys", made["key"], json={}).status_code == 403, "a key makes no keys"
     rotated = site.asked("POST", f"/keys/{made['id']}/rotate", token, json={"overlap_seconds": 60}).json()
     assert site.get("/auth/me", rotated["key"]).json()["role"] == "viewer"
@@ -291,7 +299,13 @@ def test_accounts_over_http(site: Site) -> None:
     site.sign_in("bob", made.json()["password"])
     assert problem(site.asked("POST", "/users", token, json={"name": "bob"}), 409)["code"] == "account-conflict"
     changed = site.asked("PUT", "/users/bob", token, json={"role": "viewer"}).json()
-    assert (changed["role"], changed["tags"]) == ("viewer", None)
+    assert (changed["role"], changed["tags"], changed["disabled"]) == ("viewer", ["etl", "ml"], False), "as it was"
+    for change, tags, disabled in (
+        ({"disabled": True}, ["etl", "ml"], True), ({}, ["etl", "ml"], True), ({"tags": ["etl"]}, ["etl"], True),
+        ({"disabled": False}, ["etl"], False), ({"tags": None}, None, False),
+    ):  # fmt: skip
+        changed = site.asked("PUT", "/users/bob", token, json={"role": "viewer", **change}).json()
+        assert (changed["tags"], changed["disabled"]) == (tags, disabled), change
     found = site.get("/users?limit=1", token).json()
     assert (found["total"], [each["name"] for each in found["items"]]) == (2, ["ann"])
     assert not any("password" in each for each in found["items"])

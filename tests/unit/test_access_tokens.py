@@ -121,6 +121,13 @@ def test_nobody_puts_keys_of_their_own_in_the_place_of_those_that_sign(site: Sit
     assert site.asked("PUT", path, eve, json=body).status_code == 403
     assert site.asked("DELETE", path, eve).status_code == 403
     assert site.asked("POST", "/connections", eve, json={**body, "name": signing.CONNECTION}).status_code == 403
+    hook = {"slug": "git", "signature": {"scheme": "github"}, "secrets": [{"connection": signing.CONNECTION}]}
+    call = {"type": "call", "url": "https://a.example", "sign": signing.CONNECTION}
+    automation = {"name": "tells", "trigger": {"event": "x"}, "actions": [call]}
+    for where, named in (("/webhooks", hook), ("/automations", automation)):
+        answer = site.asked("POST", where, eve, json=named)
+        assert answer.status_code == 422, answer.text
+        assert "is Penstock's own" in answer.json()["errors"][0]["message"]
     assert site.auth.signing._keys[0].secret not in site.get(path, eve).text
     assert site.get("/auth/me", eve).status_code == 200
     with pytest.raises(BadConnection, match="signing-keys"):  # whatever sends secrets elsewhere by their name

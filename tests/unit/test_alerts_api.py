@@ -103,6 +103,11 @@ def test_channels(client: TestClient) -> None:
     told = client.post("/alerts/channels/team/test").json()
     assert told["ok"] is False
     assert "could not be reached" in told["error"]
+    entries = client.get("/audit", params={"action": "ChannelTested"}).json()["items"]
+    assert [(each["who"], each["target"], each["after"]["ok"]) for each in entries] == [
+        ("local", "channel/team", ok) for ok in (False, True, False)
+    ]
+    assert "could not be reached" in entries[0]["detail"]
     problem(client.post("/alerts/channels/nobody/test"), 404)
 
 

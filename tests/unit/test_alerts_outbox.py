@@ -16,6 +16,7 @@ from penstock.connections import DiscordConnection, SlackConnection, WebhookConn
 from penstock.core.clock import clock_of
 from penstock.core.errors import BadAlerts, InvalidTransition, PlanNotFound
 from penstock.core.secrets import Secret, masked
+from penstock.core.states import State
 from penstock.orchestrator import outbox, silences
 from penstock.orchestrator.automations import automations_in_project
 from penstock.orchestrator.outside import CHANNEL_ATTEMPTS
@@ -271,6 +272,28 @@ def test_what_is_told_of_a_run_that_fails_and_of_one_that_completes_again(tmp_pa
     assert "s3cret" not in str(shown), "nothing of what sounds secret leaves"
     assert "duration" in shown.more
     assert "loading monday" in (shown.log or "")
+
+
+@flow
+def several() -> list[State]:
+    return [load(day, return_state=True) for day in ("monday", "tuesday")]
+
+
+def test_a_run_that_raises_nothing_fails_with_the_error_of_its_task(tmp_path: Path) -> None:
+    """So does every workflow: its end is the states of its tasks."""
+    file = tmp_path / "pyproject.toml"
+    file.write_text('[tool.penstock.alerts]\nruns = "failed"\nto = "file"\n')
+    with Simulation("2026-01-01", flows={"several": several}) as simulation:
+        declare(*automations_in_project(file).values())
+        several(return_state=True)
+        simulation.run(seconds=10)
+        (alert,) = simulation.alerts
+        table = {"channels": {"a": {"type": "webhook", "connection": "a", "title": "{flow}: {more.error}"}}}
+        channel = Told(Stand(), table, {}).settings.channels["a"]
+        shown = for_channel(simulation.app.journal, alert, channel, "")
+    assert "error" not in alert.facts
+    assert shown.title == "several: ValueError: no monday"
+    assert shown.more["error"] == "ValueError: no monday"
 
 
 def test_secrets_by_their_names() -> None:

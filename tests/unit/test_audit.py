@@ -8,6 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,24 @@ def test_every_change_is_told(site: Site) -> None:
     assert reading.verify(site.penstock.journal).sound
     assert "sesame" not in json.dumps(site.audit())
     assert PASSWORD not in json.dumps(site.audit())
+
+
+def test_what_was_tested_is_told_with_its_outcome(site: Site, tmp_path: Path) -> None:
+    token = site.sign_in("ann")["access_token"]
+    for name, kind, fields in (
+        ("key", "secret", {"value": "sesame"}),
+        ("shop", "sql", {"url": f"sqlite:///{tmp_path}/no.db"}),
+    ):
+        body = {"name": name, "type": kind, "fields": fields}
+        assert site.asked("POST", "/connections", token, json=body).status_code == 201
+        assert site.asked("POST", f"/connections/{name}/test", token).status_code == 200
+    told = [each for each in site.audit() if each["action"] == "ConnectionTested"]
+    assert {(each["who"], each["target"], each["after"]["type"], each["after"]["ok"]) for each in told} == {
+        ("ann", "connection/key", "secret", True),
+        ("ann", "connection/shop", "sql", False),
+    }
+    assert any("there is no such file" in each["detail"] for each in told)
+    assert "sesame" not in json.dumps(told)
 
 
 def test_refusals_are_told_and_not_too_many(site: Site) -> None:

@@ -217,3 +217,23 @@ def test_what_is_read_without_effect_is_not_written() -> None:
     assert not [
         s for s in journal.read(0, 10_000)[written:] if isinstance(s.event, (AutomationMatched, AutomationFired))
     ]
+
+
+def test_how_far_it_has_read_is_noted_once_when_nothing_happens_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = MemoryJournal()
+    room.declare(journal, Automation(name="a", trigger=Trigger(event="a"), actions=(Notify("x"),)))
+    evaluator = Evaluator(journal)
+    evaluator.turn(0)
+    _append(journal, [Happened(at=1, name="b")])
+    for now in (5_000_000, 9_999_999):
+        evaluator.turn(now)
+        assert journal.cursor("automations") < journal.head()
+    evaluator.turn(10_000_000)
+    assert journal.cursor("automations") == journal.head()
+
+    def refuse(*given: Any) -> None:
+        raise AssertionError("there is nothing to note")
+
+    monkeypatch.setattr(journal, "commit", refuse)
+    for now in range(10_000_000, 100_000_000, 5_000_000):
+        evaluator.turn(now)

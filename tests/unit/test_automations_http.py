@@ -17,9 +17,11 @@ from penstock.core.calendar import ScheduleSpec
 from penstock.core.deployments import Deployment, Schedule
 from penstock.core.events import now_us
 from penstock.core.model import RunFilter
+from penstock.engine.connections.secret import SecretConnection
 from penstock.orchestrator.automations import Automations
 from penstock.orchestrator.deployments import declare, trigger
 from penstock.orchestrator.emitting import emit
+from penstock.orchestrator.shelves import shelf_of
 
 ON_PUSH = {
     "name": "on-push",
@@ -230,6 +232,20 @@ def test_what_there_is_to_look_at(api: TestClient, penstock: Penstock) -> None:
     problem(api.get("/api/v1/datasets/shop/orders"), 404)
 
 
+@pytest.mark.parametrize("name", ["тревога", "警报", "€", "\u0430bc", "é", "a b?c#d", "..."])
+def test_an_automation_is_where_its_answer_says(api: TestClient, name: str) -> None:
+    actions = [{"type": "notify", "message": "x"}]
+    made = api.post("/api/v1/automations", json={"name": name, "trigger": {"event": "zzz"}, "actions": actions})
+    assert made.status_code == 201, made.text
+    assert api.get(made.headers["Location"]).json()["name"] == name
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_is_another_place_in_an_address_is_refused(api: TestClient, name: str) -> None:
+    body = {"name": name, "trigger": {"event": "zzz"}, "actions": [{"type": "notify", "message": "x"}]}
+    assert "another place" in problem(api.post("/api/v1/automations", json=body), 422)["errors"][0]["message"]
+
+
 def test_connections_keep_their_secrets(api: TestClient, penstock: Penstock) -> None:
     body = {"name": "git-hook", "type": "secret", "fields": {"value": "open sesame"}}
     answers = [api.post("/api/v1/connections", json=body)]
@@ -250,6 +266,16 @@ def test_connections_keep_their_secrets(api: TestClient, penstock: Penstock) -> 
         api.put("/api/v1/connections/git-hook", json={"type": "secret", "fields": {"value": "new"}}).status_code == 200
     )
     problem(api.put("/api/v1/connections/none", json={"type": "secret", "fields": {"value": "new"}}), 404)
+    got = api.get("/api/v1/connections/git-hook").json()
+    assert got["fields"] == {"value": "***"}
+    assert api.put("/api/v1/connections/git-hook", json={"type": "secret", "fields": got["fields"]}).status_code == 200
+    assert shelf_of(penstock).load("git-hook", SecretConnection).value.reveal() == "new", "as it was"
+    for method, path, told in (
+        ("POST", "", {"name": "masked", "type": "secret", "fields": {"value": "***"}}),
+        ("PUT", "/git-hook", {"type": "http", "fields": {"base_url": "https://x", "auth": "bearer", "token": "***"}}),
+    ):
+        refused = problem(api.request(method, f"/api/v1/connections{path}", json=told), 422)
+        assert "how a secret is shown" in refused["errors"][0]["message"]
     assert api.delete("/api/v1/connections/git-hook").status_code == 204
     problem(api.get("/api/v1/connections/git-hook"), 404)
     assert all("sesame" not in str(getattr(each, "text", each)) for each in answers)

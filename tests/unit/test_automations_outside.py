@@ -227,6 +227,12 @@ def test_an_address_where_nobody_is(world: World, monkeypatch: pytest.MonkeyPatc
         (Call("http://example.org/", body={"text": "{nothing}"}), "there is no fact"),
         (Call("file:///etc/passwd"), "no http or https URL"),
         (Call("http://${HOST}:port/"), "no http or https URL"),
+        (Call("http://example.org/{facts.path}"), r"actions\[0\]\.url: a fact cannot choose .* go into the body"),
+        (Call("${HOOK}/{about}"), r"actions\[0\]\.url: a fact"),
+        (
+            Call("http://example.org/", headers={"X-Run": "run {run.id}"}),
+            r"actions\[0\]\.headers: the value of X-Run cannot hold a fact",
+        ),
     ],
 )
 def test_calls_that_cannot_be(world: World, action: Call, told: str) -> None:
@@ -258,16 +264,36 @@ def test_alerts() -> None:
         world.on("lost", Notify("x", to=("shelf", "nowhere")), event="other")
         world.emit()
         world.emit("other")
-        for _ in range(4):
-            world.settle(100)
+        for _ in range(5):
+            world.settle(300)
         alert, other = sorted(shelf.alerts, key=lambda each: each.automation, reverse=True)
         assert (alert.title, alert.message, alert.level, alert.automation) == ("On go", "thing of ?", "error", "tell")
         assert other.automation == "lost", "a place that there is not takes nothing from one that there is"
         assert {(each.name, each.action): each.error for each in world.ended()} == {
             ("tell", 0): None,
             ("lost", 0): None,
-            ("lost", 1): "There is no place nowhere for alerts; there are: shelf.",
+            ("lost", 1): "There is no place nowhere for alerts; there are: shelf. Channels are read when the server "
+            "or the worker starts: start it again.",
         }
+
+
+def test_a_place_that_is_not_known_as_yet() -> None:
+    """Channels were added while a server runs: it is told there when that has been started again."""
+    clock = Stand()
+    with clock_of(clock):
+        shelf = Shelf()
+        places: dict[str, Any] = {"desk": shelf}
+        world = World(clock, places)
+        world.on("tell", Notify("hello", to="team"))
+        world.emit()
+        world.settle()
+        (tried,) = [each for each in world.events(ActionTried) if each.error]
+        assert "There is no place team for alerts; there are: desk. Channels are read when" in tried.error
+        assert world.ended() == []
+        places["team"] = shelf
+        world.settle(10)
+        assert [alert.message for alert in shelf.alerts] == ["hello"]
+        assert [each.error for each in world.ended()] == [None]
 
 
 def test_the_console_and_the_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

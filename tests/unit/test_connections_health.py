@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import os
+import sqlite3
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests.acceptance.json_api import Reply, serving
 from tests.ports import closed_port
 
-from penstock.connections import Connection, ConnectionFailed, HttpConnection, InfluxConnection
+from penstock.connections import Connection, ConnectionFailed, HttpConnection, InfluxConnection, SqlConnection
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,19 @@ def test_http_health(status: int, auth: dict[str, Any], told: str | None) -> Non
         else:
             with pytest.raises(ConnectionFailed, match=f"The http connection failed: it answered {status}"):
                 connection.test(30)
+
+
+def test_a_test_makes_no_file(tmp_path: Path) -> None:
+    new, old = tmp_path / "new.db", tmp_path / "an old.db"
+    with closing(sqlite3.connect(old)) as database, database:
+        database.execute("CREATE TABLE orders (id)")
+    for url in (f"sqlite:///{new}", f"sqlite:///file:{new}?uri=true", f"sqlite:///file:{new}?mode=rwc&uri=true"):
+        with pytest.raises(ConnectionFailed, match="there is no such file, and a test makes none"):
+            SqlConnection(url=url).test()
+    for url in ("sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true", f"sqlite:///{old}"):
+        assert SqlConnection(url=url).test().told.startswith("sqlite 3")
+    assert SqlConnection(url=f"sqlite:///file:{quote(str(old))}?mode=ro&uri=true").test().told.startswith("sqlite 3")
+    assert os.listdir(tmp_path) == [old.name]
 
 
 def test_what_is_sent_to_know_us() -> None:

@@ -109,6 +109,12 @@ def test_a_connection_without_a_type_is_not_saved(penstock: Penstock) -> None:
         Nameless(host="h").save("x")
 
 
+def test_a_connection_is_not_called_as_a_list_of_the_api(penstock: Penstock) -> None:
+    with pytest.raises(BadConnection, match="cannot be called 'types'"):
+        WAREHOUSE.replace().save("types")
+    assert penstock.journal.connections() == []
+
+
 def test_what_was_sealed_leaves_the_file(penstock: Penstock, home: Path) -> None:
     """Neither the file nor its write-ahead log keeps the sealed bytes of what was overwritten or deleted."""
 

@@ -277,6 +277,21 @@ def test_one_key_makes_one_thing(api: TestClient, penstock: Penstock) -> None:
         problem(api.post("/workflows/nightly/trigger", headers={"Idempotency-Key": key}), 400)
 
 
+def test_what_was_deleted_is_not_made_again_by_its_key(api: TestClient) -> None:
+    for key in ("first", "second"):
+        assert api.post("/workflows", json=NIGHTLY, headers={"Idempotency-Key": key}).status_code == 201
+        assert api.delete("/workflows/nightly").status_code == 204
+    for key in ("first", "second"):
+        told = problem(api.post("/workflows", json=NIGHTLY, headers={"Idempotency-Key": key}), 409)
+        assert (told["detail"], told["hint"]) == (
+            "The workflow that this key has made was deleted.",
+            "give another key",
+        )
+    assert api.get("/workflows").json()["total"] == 0
+    made = api.post("/workflows", json=NIGHTLY, headers={"Idempotency-Key": "third"}).json()
+    assert made["version"] == 3
+
+
 def test_a_list_of_runs(api: TestClient, penstock: Penstock) -> None:
     made(api)
     made(api, name="other", tags=[])

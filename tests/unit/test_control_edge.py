@@ -112,6 +112,11 @@ def test_browsers_are_told_to_make_no_more_of_it(api: TestClient) -> None:
     assert api.get("/long").headers["cache-control"] == "private, no-cache"
 
 
+def test_nobody_is_sent_to_a_host_that_their_request_names(api: TestClient) -> None:
+    answer = api.get("/api/v1/workflows/", headers={"Host": "localhost"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
 def test_each_request_is_a_line_without_what_it_asked(api: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "penstock.control.access")
     headers = {"X-Request-ID": "r-1", "Authorization": "Bearer secret"}

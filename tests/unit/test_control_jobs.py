@@ -11,8 +11,11 @@ from tests.unit.test_control_runs import penstock  # noqa: F401 - a fixture
 from penstock.app import Penstock
 from penstock.control.jobs import Job, Jobs
 from penstock.control.jobs_work import WORK, Progress
+from penstock.core.decisions import Finish, RequestCancel
 from penstock.core.events import Record, RunFailed, now_us
 from penstock.core.model import RunFilter
+from penstock.core.states import StateType
+from penstock.engine.commands import append_command
 from penstock.engine.waiting import replies
 from penstock.testing.journal_search import born
 
@@ -103,6 +106,30 @@ def test_what_had_ended_before_is_told_and_not_counted(penstock: Penstock) -> No
     begun = jobs.start("cancel", "ann", {**EVERY, "ids": made})
     found = done(jobs, begun.id)
     assert (found.done, found.skipped) == (1, {"had ended": 2})
+
+
+def test_runs_that_stop_when_they_are_asked_to_count_as_done(
+    penstock: Penstock,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All are asked before the first is waited for."""
+    made = [born(penstock.journal, name=f"r{number}", flow="f") for number in range(4)]
+
+    def ask(journal: Any, run_id: str, request: RequestCancel) -> None:
+        append_command(journal, run_id, request)
+        kind = StateType.COMPLETED if run_id == made[3] else StateType.CANCELLED
+        append_command(journal, run_id, Finish(now_us(), kind, None, request.reason))
+        if run_id == made[1]:  # so that the next one is found ended when its turn comes
+            append_command(journal, made[2], Finish(now_us(), StateType.CANCELLED, None, "by another"))
+
+    monkeypatch.setattr("penstock.control.jobs_work.append_command", ask)
+    jobs = Jobs(penstock)
+    begun = jobs.start("cancel", "ann", {**EVERY, "ids": made, "reason": "bye"})
+    found = done(jobs, begun.id)
+    assert (found.done, found.skipped) == (2, {"had ended": 2})
+    runs = {run.id: (run.state, run.message) for run in penstock.journal.runs_of(made)}
+    told = [("Cancelled", "bye"), ("Cancelled", "bye"), ("Cancelled", "by another"), ("Completed", "bye")]
+    assert [runs[run_id] for run_id in made] == told
 
 
 def test_a_cleanup_that_is_gone_on_with_adds_up(penstock: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -414,6 +414,8 @@ def test_old_runs_leave_by_request_and_the_count_is_told(api: TestClient, pensto
     job = _ended(api, api.post("/runs/cleanup", json={"older_than": "1d"}))
     assert (job["done"], job["result"]["flows"]) == (30, {"shop": {"Completed": 30}})
     assert ids(api.get("/runs")) == [fresh]
+    job = _ended(api, api.post("/runs/cleanup", json={"older_than": "0s"}))
+    assert (job["state"], job["done"], job["skipped"]) == ("Completed", 0, {"it is the newest run of its flow": 1})
     told = api.get("/runs/cleanup").json()
     assert sum(each["runs"] for each in told["items"]) == len(runs)
     assert all(each["asked"] for each in told["items"])

@@ -6,30 +6,35 @@ import asyncio
 import random
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from tests.unit.listening import Heard, complete_steps, heard, listen, log, messages, numbers
+from tests.unit.listening import Heard, complete_steps, heard, listen, log, messages, numbers, parsed
 
 from penstock.app import Penstock, load_settings
 from penstock.control.access import User, current_user
 from penstock.control.app import create_app
+from penstock.control.patience import Pushing
 from penstock.control.problems import Problem
 from penstock.control.server import serving
 from penstock.control.settings import ServerSettings
 from penstock.control.streams import EventsSubject, Hub, RunSubject
+from penstock.control.streams.beginnings import Beginnings
 from penstock.control.streams.frames import LINE, RECORD, Frame, after, together
 from penstock.control.streams.topics import Topic
 from penstock.core.errors import JournalUnavailable
-from penstock.core.events import Record, RunCompleted
+from penstock.core.events import DeadlineMissed, Record, RunCompleted, Stored, now_us
+from penstock.core.model import LogLine
 from penstock.core.ports import Journal
 from penstock.journal import MemoryJournal, SqliteJournal
 from penstock.orchestrator.emitting import emit
 from penstock.orchestrator.watching import EventFilter
 from penstock.testing.journal_search import born
+from penstock.testing.samples import log_line, task_started
 
 
 @pytest.fixture
@@ -136,6 +141,51 @@ def _frames(answer: httpx.Response) -> Iterator[Heard]:
     from tests.unit.listening import parsed
 
     return parsed(answer.iter_lines())
+
+
+def test_a_line_waits_for_the_start_of_its_step(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start is recorded a moment after it, and the line may have been read by then."""
+    monkeypatch.setattr("penstock.control.streams.beginnings._PATIENCE_SECONDS", 60.0)
+    run_id = a_run(journal, steps=0, lines=0)
+    hub = Hub(journal)
+    begun = task_started(3)
+
+    async def hear() -> list[Heard]:
+        return [each async for each in heard(hub.listen(RunSubject(journal, run_id), (0, 0)))]
+
+    async def work() -> None:
+        hearing = asyncio.create_task(hear())
+        while not hub._topics:
+            await asyncio.sleep(0.01)
+        journal.write_logs([log_line(run_id, "first", "fetch#3"), log_line(run_id, "second", None)])
+        await asyncio.sleep(0.5)
+        journal.append(run_id, 2, [begun])
+        journal.write_logs([log_line(run_id, "of no step that is known", "gone#1")])
+        journal.append(run_id, 3, [Record(RunCompleted(at=now_us()))])
+        found = await hearing
+        told = [each.data.get("message") or each.data["event"] for each in found if each.name != "end"]
+        assert told[2:] == ["TaskStarted", "first", "second", "of no step that is known", "RunCompleted"]
+
+    go(work())
+
+
+def test_no_line_waits_for_long() -> None:
+    def stored(seq: int, record: Record) -> Stored:
+        return Stored(seq, "r", seq, *record)
+
+    found = Beginnings()
+    line, other = LogLine("r", "fetch#1", 10, 20, "here", "a"), LogLine("r", None, 20, 20, "here", "b")
+    before, behind = (stored(seq, Record(DeadlineMissed(at=seq, promise="x", deadline=1))) for seq in (9, 11))
+    assert found.told("r", [before, behind], [line, other], 0.0) == ([before], [])
+    assert found.told("r", [behind], [line, other], 0.1, full=True) == ([behind], [line, other])
+    assert found.told("r", [behind], [line, other], 0.4) == ([], [])
+    assert found.told("r", [behind], [line, other], 0.5) == ([behind], [line, other])
+    assert found.told("r", [], [line], 0.6) == ([], [line])
+    found.only(["other"])
+    assert found.told("r", [], [line], 0.6) == ([], [])
+    end = stored(5, Record(RunCompleted(at=30)))
+    assert found.told("r", [end], [line], 0.6) == ([end], [line])
+    assert found.told("r", [], [line], 0.6) == ([], [line]), "nothing waits beyond the end"
 
 
 def test_a_storm_of_listeners_that_come_and_go(journal: Journal) -> None:
@@ -435,6 +485,74 @@ def test_the_past_is_cut_where_its_parts_end() -> None:
     assert together(records, lines, more_lines=True) == lines, told
     back = [Frame(LINE, 1, 100, b""), Frame(LINE, 2, 1, b"")]
     assert together([], back, more_lines=True) == back, "times that go back do not change an order"
+
+
+@pytest.mark.parametrize("refused", [0.0, 0.5, 1.0])
+def test_what_is_sent_past_the_generator_comes_in_order_with_what_it_gives(journal: Journal, refused: float) -> None:
+    chance = random.Random(7)
+    sent: list[bytes] = []
+    pushed: list[bool] = []
+
+    def push(parts: Sequence[bytes]) -> bool:
+        pushed.append(chance.random() >= refused)
+        sent.extend(parts if pushed[-1] else ())
+        return pushed[-1]
+
+    async def work() -> None:
+        run_id = a_run(journal, steps=0, lines=0)
+        stream = Hub(journal).listen(RunSubject(journal, run_id), (0, 0), push=push)
+
+        async def take() -> None:
+            async for piece in stream:
+                sent.append(piece)
+
+        taking = asyncio.create_task(take())
+        for number in range(20):
+            complete_steps(journal, run_id, 2 + number, 1)
+            log(journal, run_id, f"line {number}")
+            await asyncio.sleep(0.02)
+        ended(journal, run_id, 22)
+        await taking
+
+    go(work())
+    found = list(parsed(b"".join(sent).decode().splitlines()))
+    assert numbers(found) == list(range(1, 24))
+    assert messages(found) == [f"line {number}" for number in range(20)]
+    assert {True: refused < 1, False: refused > 0} == {way: way in pushed for way in (True, False)}
+
+
+class Cycle:
+    """An answer that goes on, as far as pushing asks about it."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.response_started = self.chunked_encoding = True
+        self.disconnected = self.response_complete = False
+        self.flow = SimpleNamespace(write_paused=False)
+        self.written: list[bytes] = []
+        self.transport = SimpleNamespace(write=self.written.append)
+        vars(self).update(facts)
+
+
+def test_parts_are_pushed_where_an_answer_goes_on() -> None:
+    cycle = Cycle()
+    push = Pushing(cycle)
+    assert push([b"0123456789abcdef", b"x"])
+    assert cycle.written == [b"10\r\n0123456789abcdef\r\n", b"1\r\nx\r\n"]
+    del cycle
+    assert not push([b"x"]), "it keeps nobody alive"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"response_started": False}, {"chunked_encoding": False}, {"disconnected": True}, {"response_complete": True},
+        {"flow": SimpleNamespace(write_paused=True)},
+    ],
+)  # fmt: skip
+def test_nothing_is_pushed_where_it_cannot_be(facts: dict[str, Any]) -> None:
+    cycle = Cycle(**facts)
+    assert not Pushing(cycle)([b"x", b"y"])
+    assert not cycle.written
 
 
 def test_a_topic_has_what_came_behind_its_beginning() -> None:

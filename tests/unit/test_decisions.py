@@ -184,6 +184,14 @@ def test_a_new_run_has_its_name() -> None:
     assert evolve_run(RunState(), RunCreated(at=1, flow="shop", name="calm-creek")) == RunState(name="calm-creek")
 
 
+def test_why_a_run_is_to_stop_is_known_until_it_is_resumed() -> None:
+    asked = evolve_run(RUN_STATES["running"], RunCancelRequested(at=1, reason="wrong day"))
+    again = evolve_run(asked, RunCancelRequested(at=2))
+    assert (asked.cancel_reason, again.cancel_reason) == ("wrong day", "wrong day")
+    resumed = evolve_run(again, RunResumed(at=3, owner="me", lease_until=4))
+    assert (resumed.cancel_requested, resumed.cancel_reason) == (False, None)
+
+
 times = st.integers(min_value=1, max_value=10**15)
 finishes = st.builds(Finish, times, st.sampled_from(sorted(FINAL)))
 run_commands = st.one_of(

@@ -512,14 +512,14 @@ def test_a_run_in_another_thread_is_cancelled_in_the_users_code(app: Penstock, t
 
     def cancels() -> None:
         began.wait(20)
-        cancel(app.journal, newest(app).id, grace_seconds=20)
+        cancel(app.journal, newest(app).id, grace_seconds=20, reason="wrong day")
 
     canceller = threading.Thread(target=cancels)
     canceller.start()
     (ended,) = in_thread(elsewhere)
     canceller.join()
     assert isinstance(ended, CancelledRun)
-    assert newest(app).state == "Cancelled"
+    assert (newest(app).state, newest(app).message) == ("Cancelled", "wrong day")
     assert steps(app, newest(app).id) == {"spin#1": "Cancelled"}
 
 

@@ -142,6 +142,11 @@ def test_a_change_counts_at_once(git: TestClient, penstock: Penstock) -> None:
     assert push(git, "d4", secret="another").status_code == 202
     assert events_of(penstock)[-1].name == "a"
     problem(git.put("/api/v1/webhooks/git", json=change, headers={"If-Match": tag}), 412)
+    assert git.post("/api/v1/webhooks/git/disable").json()["active"] is False
+    assert git.put("/api/v1/webhooks/git", json=change).json()["active"] is False, "it is not switched on by the way"
+    assert push(git, "d5", secret="another").status_code == 404
+    assert git.put("/api/v1/webhooks/git", json={**change, "active": True}).json()["active"] is True
+    assert push(git, "d5", secret="another").status_code == 202
     assert git.delete("/api/v1/webhooks/git").status_code == 204
     assert push(git, "d5", secret="another").status_code == 404
     SecretConnection(value="third").save("git-hook", overwrite=True)

@@ -103,6 +103,31 @@ def test_its_variables_are_set_where_the_environment_has_none(project: Path, mon
     assert load_settings().max_workers == 5
 
 
+def test_hosts_are_a_list_or_a_text(tmp_path: Path) -> None:
+    for table, environ in (("", {}), (".profiles.x", {"PENSTOCK_PROFILE": "x"})):
+        for hosts in ('["127.0.0.1", "*.internal"]', '"127.0.0.1, *.internal"'):
+            (tmp_path / "pyproject.toml").write_text(f"[tool.penstock{table}]\ncall_hosts = {hosts}\n")
+            assert load_settings(environ, tmp_path).call_hosts == "127.0.0.1, *.internal"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("call_hosts = [1]", "setting is wrong.*call_hosts"),
+        ("call_hosts = [['a']]", "setting is wrong.*call_hosts"),
+        ("call_hosts = {a = 'b'}", "setting is wrong.*call_hosts"),
+        ("public_url = ['https://a.example']", "setting is wrong.*public_url"),
+        ("max_workers = [3]", "setting is wrong.*max_workers"),
+        ("log_level = {name = 'INFO'}", "setting is wrong.*log_level"),
+        ("call_host = ['a']", "unknown settings: call_host"),
+    ],
+)
+def test_a_list_or_a_table_that_cannot_be_a_setting(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.penstock]\n{text}\n")
+    with pytest.raises(ConfigurationError, match=told):
+        load_settings({}, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [

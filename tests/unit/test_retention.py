@@ -19,7 +19,15 @@ from penstock.core.events import DeadlineMissed, Record, RunCompleted, RunFailed
 from penstock.core.ids import derived_run_id
 from penstock.core.model import RunFilter
 from penstock.core.partitions import Partition, daily
-from penstock.core.plans import AutomationDeclared, AutomationFired, BackfillEnded, Owed, ScheduleMoved
+from penstock.core.plans import (
+    ActionEnded,
+    ActionTried,
+    AutomationDeclared,
+    AutomationFired,
+    BackfillEnded,
+    Owed,
+    ScheduleMoved,
+)
 from penstock.core.ports import Journal
 from penstock.core.retention import KEPT, OF_RUNS, PASSING, PURGEABLE, Keep
 from penstock.engine.recovery import fork
@@ -27,6 +35,7 @@ from penstock.journal import MemoryJournal, SqliteJournal
 from penstock.journal.results import FileResultStore
 from penstock.orchestrator import backfill, purging, retention
 from penstock.orchestrator.deployments import declare, trigger
+from penstock.orchestrator.firings import firings_of
 from penstock.orchestrator.purging import MOST_ROWS, Purged
 from penstock.orchestrator.retention import CURSOR, STREAM, Purge, Retention
 from penstock.testing import Simulation
@@ -372,6 +381,39 @@ def test_old_events_of_other_streams_leave(journal: Journal) -> None:
     assert purge(journal, passing=BEGIN + 97 * DAY).events == 2
     assert journal.cursor(CURSOR) > 0
     assert [stored.seq for stored in journal.load("deployment/d")] == [2, 5]
+
+
+def test_what_became_of_a_firing_stays_with_it(journal: Journal) -> None:
+    def fire(position: int, seq: int, day: float) -> None:
+        at = BEGIN + int(day * DAY)
+        actions = (Owed({"type": "run-workflow"}), Owed({"type": "notify"}))
+        fired = AutomationFired(at=at, name="push", id=f"push/{position}", position=position, actions=actions)
+        journal.append("automation/push", seq, [Record(fired)])
+        ended = [ActionEnded(at=at, name="push", id=fired.id, action=each, facts={"n": each}) for each in (0, 1)]
+        journal.append(f"action/{fired.id}/0", 0, [Record(ended[0])])
+        tried = ActionTried(at=at, name="push", id=fired.id, action=1, attempt=1, due_at=at)
+        journal.append(f"action/{fired.id}/1", 0, [Record(tried), Record(ended[1])])
+
+    declared = AutomationDeclared(at=BEGIN, name="push", spec={})
+    journal.append("automation/push", 0, [Record(declared)])
+    fire(1, 1, 1)
+    fire(2, 2, 2)
+    moved = ScheduleMoved(at=BEGIN + 99 * DAY, deployment="d", schedule="s", until=1)
+    journal.append("deployment/d", 0, [Record(moved), Record(moved)])
+
+    def told() -> list[tuple[str, list[str], list[dict[str, int]]]]:
+        found = firings_of(journal, "push", 10)[1]
+        return [
+            (each["id"], [one["state"] for one in each["actions"]], [one["facts"] for one in each["actions"]])
+            for each in found
+        ]
+
+    before = told()
+    assert purge(journal, passing=BEGIN + 90 * DAY).events == 4
+    assert told() == before[:1] == [("push/2", ["done", "done"], [{"n": 0}, {"n": 1}])]
+    fire(3, 3, 100)
+    assert purge(journal, passing=BEGIN + 90 * DAY).events == 0
+    assert [states for _, states, _ in told()] == [["done", "done"]] * 2
 
 
 def test_expired_cached_results_leave(journal: Journal, results: FileResultStore) -> None:

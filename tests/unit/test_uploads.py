@@ -152,9 +152,10 @@ def test_a_form_is_taken_apart_as_it_comes(api: TestClient) -> None:
     ids=["two", "no-name", "cut", "nonsense", "empty", "no-boundary", "long-boundary", "long-header", "no-end"],
 )  # fmt: skip
 def test_a_form_that_is_none_leaves_nothing(
-    api: TestClient, penstock: Penstock, form: dict[str, Any], status: int
+    api: TestClient, penstock: Penstock, form: dict[str, Any], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = api.post("/files", **form)
+    assert not [each for each in caplog.records if each.name.startswith("python_multipart")]
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert (left(penstock), penstock.journal.files()) == ([], [])
@@ -165,7 +166,8 @@ def test_a_form_that_is_none_leaves_nothing(
     [
         ("../../etc/passwd", "passwd"),
         ("C:\\boot\\a.ini", "a.ini"),
-        ("..", ".."),
+        ("..", "file"),
+        ("a/.\u200b.", "file"),
         ("a\x00b\r\nSet-Cookie: x", "abSet-Cookie: x"),
         ("\u202egnp.exe", "gnp.exe"),
         ("/", "file"),
@@ -173,7 +175,7 @@ def test_a_form_that_is_none_leaves_nothing(
         ('a"b%c', 'a"b%c'),
         ("\ud83d\ude00 \U0001f600".encode("utf-16", "surrogatepass").decode("utf-16"), "\U0001f600 \U0001f600"),
     ],
-    ids=["folders", "windows", "dots", "controls", "bidi", "slash", "long", "quotes", "emoji"],
+    ids=["folders", "windows", "dots", "hidden dots", "controls", "bidi", "slash", "long", "quotes", "emoji"],
 )
 def test_a_name_is_only_a_name(given: str, name: str) -> None:
     assert uploads.plain_name(given) == name
@@ -321,6 +323,7 @@ def test_who_has_tags_sees_what_bears_one(app: Any, api: TestClient) -> None:
     for file_id, status in ((mine["id"], 201), (hidden[0], 404)):
         given = {"parameters": {"source": {"$file": file_id}}}
         assert api.post("/workflows/sizes/trigger", json=given).status_code == status
+        assert api.post("/workflows/sizes/dry-run", json=given).status_code == (200 if status == 201 else status)
     task["params"] = {"path": {"$file": hidden[0]}}
     assert api.post("/workflows", json={**spec, "name": "others"}).status_code == 404
     assert api.put("/workflows/sizes", json=spec).status_code == 404
@@ -359,6 +362,10 @@ def test_a_run_of_a_workflow_is_given_a_file(api: TestClient, penstock: Penstock
     answer = api.post("/workflows/sizes/trigger", json={"parameters": missing})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "source"
+    answer = api.post("/workflows/sizes/dry-run", json={"parameters": missing})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "source")
+    planned = api.post("/workflows/sizes/dry-run", json={"parameters": {"source": made["parameter"]}})
+    assert planned.json()["parameters"]["source"] == made["parameter"]
     tasks[1]["params"] = {"path": {"$file": "../../etc/passwd"}}
     answer = api.put("/workflows/sizes", json=spec)
     assert answer.status_code == 422

@@ -44,8 +44,7 @@ class RemoteUsers:
     def change(self, name: str, **changes: Any) -> Record:
         """See `LocalUsers`."""
         known = self._all.get(_named(name))
-        wanted = {"role": known.role, "tags": known.tags, "disabled": known.disabled, **changes}
-        found: Record = msgspec.to_builtins(self._all.update(known.name, **wanted))
+        found: Record = msgspec.to_builtins(self._all.update(known.name, **{"role": known.role, **changes}))
         return found
 
     def set_password(self, name: str, password: str | None) -> str | None:

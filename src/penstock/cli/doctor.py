@@ -39,7 +39,7 @@ _LITTLE_SPACE = 100_000_000
 EXTRAS = {
     "postgres": ("the journal in PostgreSQL, shared by many machines", "penstock.journal.postgres"),
     "data": ("Polars, pandas and Arrow frames as results", "penstock.journal"),
-    "server": ("API, UI, schedules, users and webhooks", "penstock.control"),
+    "server": ("API, schedules, users and webhooks", "penstock.control"),
     "kafka": ("streams from and to Kafka", "penstock.connectors"),
     "quality": ("checks on datasets", "penstock.quality"),
     "ml": ("tracking, models, recommendations", "penstock.ml"),

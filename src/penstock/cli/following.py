@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from penstock.cli.console import Parts, clean, colour, fitting, glyph, say, write_json, write_parts
-from penstock.cli.desk import Desk
+from penstock.cli.desk import Desk, server
 from penstock.cli.execution import CANCELLED, COMPLETED, FAILED, INTERRUPTED
 from penstock.cli.plans import obstacle
 from penstock.cli.run_logs import family, new_lines, write_line
@@ -41,7 +41,7 @@ def follow(desk: Desk, run: Run, *, lines: bool, as_json: bool) -> int:
         ended = _wait(desk, run, lines and not as_json)
     except KeyboardInterrupt:
         say()
-        say(f"{clean(run.name)} goes on without being watched. To stop it: penstock runs cancel {short(run.id)}")
+        say(f"{clean(run.name)} goes on without being watched. To stop it: {_asked(desk)} runs cancel {short(run.id)}")
         return INTERRUPTED
     code = {"Completed": COMPLETED, "Cancelled": CANCELLED}.get(ended.state, FAILED)
     errors = desk.errors(ended.id) if code == FAILED else []
@@ -52,7 +52,7 @@ def follow(desk: Desk, run: Run, *, lines: bool, as_json: bool) -> int:
     write_parts(_summary(ended))
     if errors:
         write_errors(errors)
-    write_parts([[], *advice(_ways(ended))])
+    write_parts([[], *advice(_ways(ended, desk))])
     return code
 
 
@@ -121,9 +121,16 @@ def _summary(run: Run) -> list[Parts]:
     return lines
 
 
-def _ways(run: Run) -> list[tuple[str, str]]:
-    ways: list[Any] = [(f"penstock runs show {short(run.id)}", "every step")]
-    ways.append((f"penstock runs logs {short(run.id)}", "what was logged"))
+def _asked(desk: Desk) -> str:
+    """How commands begin that are meant for where the run is."""
+    return f"penstock --server {clean(server())}" if desk.remote else "penstock"
+
+
+def _ways(run: Run, desk: Desk) -> list[tuple[str, str]]:
+    asked = _asked(desk)
+    ways: list[Any] = [(f"{asked} runs show {short(run.id)}", "every step")]
+    ways.append((f"{asked} runs logs {short(run.id)}", "what was logged"))
     if run.state != "Completed":
-        ways.insert(0, (f"penstock runs resume {short(run.id)}", "go on from the steps that completed, here"))
+        note = "go on from the steps that completed" + ("" if desk.remote else ", here")
+        ways.insert(0, (f"{asked} runs resume {short(run.id)}", note))
     return ways

@@ -123,11 +123,13 @@ def _write_head(run: Run, now: int, origin: Run | None, later: list[Run]) -> Non
     if run.parent_id:
         facts.append(("part of", f"{short(run.parent_id)}  as its step {clean(run.parent_key)}"))
     if run.origin_id:
-        told = f"fork from {clean(run.from_step)} of" if run.origin == "fork" else "goes on where"
+        forked = f"fork from {clean(run.from_step)} of"
+        told = {"fork": forked, "retry": "begins anew like"}.get(run.origin or "", "goes on where")
         named = f"{clean(origin.name)} ({origin.state})" if origin else "(deleted)"
         facts.append(("origin", f"{told} {short(run.origin_id)}  {named}"))
     for other in later:
-        told = f"forked from {clean(other.from_step)}" if other.origin == "fork" else "resumed"
+        forked = f"forked from {clean(other.from_step)}"
+        told = {"fork": forked, "retry": "retried"}.get(other.origin or "", "resumed")
         facts.append(("later", f"{told} as {short(other.id)}  {clean(other.name)} ({other.shown_state(now)})"))
     longest = max(8, *(len(name) for name, _ in facts))
     for name, value in facts:

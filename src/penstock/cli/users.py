@@ -146,16 +146,26 @@ def _row(account: dict[str, Any], now: int) -> list[Any]:
 
 @app.command(
     cls=Command,
-    epilog=examples("penstock users role bob operator", "penstock users role bob editor --tag etl --tag ml"),
+    epilog=examples(
+        "penstock users role bob operator",
+        "penstock users role bob editor --tag etl --tag ml",
+        "penstock users role bob editor --everything  # no tag restricts it any more",
+    ),
 )
 def role(
     name: Annotated[str, NAME],
     role: Annotated[str, typer.Argument(metavar="ROLE", help=f"One of {', '.join(ROLES)}.", show_default=False)],
     tag: Annotated[list[str] | None, TAG] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="There is everything for it again, whatever it bears.")
+    ] = False,
     json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Say what an account may do, and what there is for it: everything, unless tags are given. It is so at once."""
-    _changed(name, json, role=role, tags=tag or None)
+    """Say what an account may do. What there is for it stays as it is, unless it is said too. It is so at once."""
+    if tag and everything:
+        raise typer.BadParameter("give --tag or --everything, not both")
+    scope: dict[str, Any] = {"tags": tag or None} if tag or everything else {}
+    _changed(name, json, role=role, **scope)
 
 
 @app.command(cls=Command, epilog=examples("penstock users disable bob  # signed out at once, keys are of no use"))
@@ -176,7 +186,7 @@ def _changed(name: str, json: bool, **changes: Any) -> None:
     if json:
         write_json({"account": account})
         return
-    scope = "" if account["tags"] is None else f", for {clean(', '.join(account['tags']))}"
+    scope = ", for everything" if account["tags"] is None else f", for {clean(', '.join(account['tags']))}"
     write(f"The account {account['name']} is {'disabled' if account['disabled'] else account['role']}{scope}.")
 
 

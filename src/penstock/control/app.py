@@ -124,6 +124,7 @@ def create_app(
         docs_url=None,  # the page would load its scripts from elsewhere
         redoc_url=None,
         openapi_url=f"{_PREFIX}/openapi.json",
+        redirect_slashes=False,  # where to is taken from the request, which may name any host
         responses={"4XX": {"model": ProblemOut, "description": "What is wrong, and where."}},
         telemetry={"tracing": False, "metrics": False, "logs": False},  # we have our own
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -93,18 +92,31 @@ def cancel(penstock: Penstock, wanted: dict[str, Any], by: str, since: int | Non
                     told.skipped["had ended"] += 1
                 continue
             if run.owner is not None:
-                with contextlib.suppress(InvalidTransition):
+                try:
                     append_command(journal, run.id, RequestCancel(now_us(), reason))
-                asked.append(run.id)
+                except InvalidTransition:
+                    told.skipped["had ended"] += 1
+                else:
+                    asked.append(run.id)
             else:
                 _one(journal, told, run.id, partial(recovery.cancel, grace_seconds=0, reason=reason))
         yield told
     end = time.monotonic() + float(wanted.get("grace_seconds", 10.0))
     for run_id in asked:
         left = max(0.0, end - time.monotonic())
-        _one(journal, told, run_id, partial(recovery.cancel, grace_seconds=left, reason=reason))
+        _one(journal, told, run_id, partial(_see_off, grace_seconds=left, reason=reason))
         yield told
     yield told
+
+
+def _see_off(journal: Journal, run_id: str, *, grace_seconds: float, reason: str) -> None:
+    """Wait for a run that was asked to stop, and kill it where it does not; it may have stopped already."""
+    try:
+        recovery.cancel(journal, run_id, grace_seconds=grace_seconds, reason=reason)
+    except InvalidTransition:
+        run = journal.run(run_id)
+        if run is None or run.state != "Cancelled":
+            raise
 
 
 def _cancelled_since(run: Run, since: int | None) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sized
+import weakref
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import httptools
@@ -15,6 +16,8 @@ _MOST_QUEUED = 100
 _FEW = 10
 _VERSIONS = ("1.0", "1.1")
 _HEAD = b"HTTP/"
+PUSH = "penstock.push"
+"""Where a request has what sends parts of its answer, past whoever answers it."""
 
 
 class Patient(HttpToolsProtocol):
@@ -131,6 +134,7 @@ class Patient(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._running = cycle
+        cycle.scope[PUSH] = Pushing(cycle)
         super()._start_asgi_task(cycle, app)
 
     def _framing(self) -> bytes:
@@ -204,6 +208,30 @@ class Joined:
         if self._held:
             data, self._held = self._held, b""
             self._transport.write(data)
+
+
+class Pushing:
+    """Sends parts of a body that goes on and on, from outside of whoever answers the request.
+
+    It keeps nobody alive: the request has it, and it has the request.
+
+    Args:
+        cycle: a request and its answer.
+    """
+
+    def __init__(self, cycle: Any) -> None:
+        self._cycle = weakref.ref(cycle)
+
+    def __call__(self, parts: Sequence[bytes]) -> bool:
+        """Send all of these now; False where that cannot be, and then nothing was sent."""
+        cycle = self._cycle()
+        if cycle is None or cycle.disconnected or not cycle.response_started or cycle.response_complete:
+            return False
+        if not cycle.chunked_encoding or cycle.flow.write_paused:
+            return False
+        for part in parts:
+            cycle.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+        return True
 
 
 class _Flow(FlowControl):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from penstock.control.problems import Problem
 from penstock.core.extras import LateExtra
 
 _multipart: Any = LateExtra("python_multipart.multipart", "server")
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what is wrong with a form is told to who has sent it
 _SLOWEST = 1024
 _LONGEST_HEADER = 8192
 

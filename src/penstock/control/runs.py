@@ -73,6 +73,8 @@ def _refuse_under_way(run: Run) -> None:
     told = "its process is gone, and it goes back to its queue by itself" if lost else "it goes on by itself"
     if lost and run.pool is None:
         told = f"it was called, not triggered: penstock runs resume {run.id}"
+    elif run.waiting is not None and run.waiting.kind != "sleep":
+        told = f"it waits for an answer: penstock runs answer {run.id}"
     raise RunNotResumable(f"Run {run.name} has not ended ({run.shown_state(now_us())}).", hint=told)
 
 

@@ -59,7 +59,8 @@ def sniffed(head: bytes, whole: bool) -> str:
 def plain_name(name: str) -> str:
     """What a file is called, of what its sender says: no folders, nothing that cannot be seen."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(each for each in last if each.isprintable())[:_LONGEST_NAME].strip() or "file"
+    plain = "".join(each for each in last if each.isprintable())[:_LONGEST_NAME].strip()
+    return "file" if plain in ("", ".", "..") else plain
 
 
 class Upload:

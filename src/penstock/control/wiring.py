@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
@@ -18,8 +19,8 @@ from penstock.control.metrics import Metrics
 from penstock.control.problems import Problem
 from penstock.control.settings import ServerSettings
 from penstock.control.streams import Hub
+from penstock.control.telling import PREFIX
 from penstock.control.webhooks.intake import Intake
-from penstock.core.model import Run
 from penstock.core.workflows import StoredWorkflow
 from penstock.engine.connections.shelf import Shelf
 from penstock.observability.traces import Tracer
@@ -185,6 +186,6 @@ def check_meant(if_match: str | None, tag: str, what: str) -> None:
         )  # fmt: skip
 
 
-def tell_place(response: Response, run: Run) -> None:
-    """Say where a run is that was made."""
-    response.headers["Location"] = f"/api/v1/runs/{run.id}"
+def tell_place(response: Response, *place: str) -> None:
+    """Say where something is that was made: its kind and its name, which may hold anything."""
+    response.headers["Location"] = "/".join((PREFIX, *(quote(part, safe="") for part in place)))

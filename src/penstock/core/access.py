@@ -15,6 +15,8 @@ import msgspec
 ROLES = ("viewer", "operator", "editor", "admin")
 """Each may do what those before it may: look; run, cancel and answer; make and change; decide who may."""
 ACCOUNT, SESSION, KEY, GRANT = "account", "session", "key", "grant"
+SIGNING_KEYS = "penstock-signing-keys"
+"""The connection with the keys that tokens are signed with."""
 
 
 def challenge_of(verifier: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock.core.access import SIGNING_KEYS
 from penstock.core.automations import (
     Automation,
     Call,
@@ -20,7 +21,7 @@ from penstock.core.automations import (
 )
 from penstock.core.errors import PenstockError
 from penstock.core.secrets import sounds_secret
-from penstock.core.templates import ALIASES, is_path, paths_in, with_variables
+from penstock.core.templates import ALIASES, is_path, names_fact, paths_in, with_variables
 from penstock.core.triggers import OWN, certain, is_glob, stored_names, wanted_types
 
 MOST_COUNTED = 1000
@@ -75,7 +76,9 @@ def event_mistake(name: str) -> str | None:
 
 def _name(automation: Automation) -> Mistakes:
     name = automation.name
-    if not name or "/" in name or name != name.strip() or not name.isprintable() or len(name) > 200:
+    if name in (".", ".."):
+        yield "name", f"{name!r} means another place in an address; give another name"
+    elif not name or "/" in name or name != name.strip() or not name.isprintable() or len(name) > 200:
         yield "name", f"{name!r} must be a text of at most 200 characters, without slashes and without space around it"
 
 
@@ -225,9 +228,13 @@ def header_mistake(name: str, value: str) -> str | None:
 
 
 def _call(action: Call) -> Mistakes:
+    if names_fact(with_variables(action.url, lambda name: "x")):
+        yield "url", "a fact cannot choose where a call goes; facts go into the body"
     if not action.url.startswith("${") and (told := url_mistake(with_variables(action.url, lambda name: "x"))):
         yield "url", told
     for name, value in action.headers.items():
+        if names_fact(with_variables(value, lambda name: "x")):
+            yield "headers", f"the value of {name} cannot hold a fact; facts go into the body"
         if told := header_mistake(name, with_variables(value, lambda name: "x")):
             yield "headers", told
         elif sounds_secret(name) and with_variables(value, lambda name: "x") == value:
@@ -237,6 +244,8 @@ def _call(action: Call) -> Mistakes:
             )
     if action.sign is not None and not _CONNECTION.fullmatch(action.sign):
         yield "sign", f"{action.sign[:120]!r} cannot be the name of a connection"
+    if action.sign == SIGNING_KEYS:
+        yield "sign", f"{SIGNING_KEYS} is Penstock's own; name another connection"
     if not 0 < action.timeout_seconds <= _LONGEST_TIMEOUT:
         yield "timeout_seconds", f"{action.timeout_seconds:g} is not between 0 and {_LONGEST_TIMEOUT}"
     if not 1 <= action.attempts <= _MOST_ATTEMPTS:

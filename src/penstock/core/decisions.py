@@ -177,6 +177,7 @@ class RunState(msgspec.Struct, frozen=True):
 
     Attributes:
         pausing: somebody asked it to pause, and nobody has let it go on since.
+        cancel_reason: why it was asked to stop.
     """
 
     type: StateType = StateType.PENDING
@@ -187,6 +188,7 @@ class RunState(msgspec.Struct, frozen=True):
     crashes: int = 0
     waits: tuple[Waiting, ...] = ()
     pausing: RunPauseRequested | None = None
+    cancel_reason: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -359,14 +361,15 @@ def evolve_run(state: RunState, event: Event) -> RunState:
             )
         case RunResumed():
             return msgspec.structs.replace(
-                state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False, waits=()
+                state, type=StateType.RUNNING, owner=event.owner, cancel_requested=False, cancel_reason=None, waits=()
             )
         case RunRetrying():
             return msgspec.structs.replace(state, type=StateType.RETRYING, waits=())
         case RunReleased():
             return msgspec.structs.replace(state, type=StateType.PENDING, owner=None, waits=())
         case RunCancelRequested():
-            return msgspec.structs.replace(state, cancel_requested=True)
+            reason = event.reason or state.cancel_reason
+            return msgspec.structs.replace(state, cancel_requested=True, cancel_reason=reason)
         case RunPauseRequested():
             return msgspec.structs.replace(state, pausing=event)
         case RunEnded():

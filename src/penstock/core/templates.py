@@ -29,6 +29,11 @@ def is_path(text: str) -> bool:
     return _PATH.fullmatch(text) is not None
 
 
+def names_fact(text: str) -> bool:
+    """Whether a text asks for a fact."""
+    return any(part[1] is not None and is_path(part[1]) for part in _PART.finditer(text))
+
+
 def lookup(facts: Any, path: str) -> Any:
     """The fact of this name, from within facts.
 

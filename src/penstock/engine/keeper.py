@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from penstock.core.errors import PenstockError
 from penstock.core.events import now_us
@@ -127,9 +128,15 @@ class Keeper:
         for live in runs:
             what = asked.get(live.id)
             if what == "cancel":
-                self._interrupt(live.root, RunCancelled("The run was cancelled on request."))
+                self._interrupt(live.root, RunCancelled(self._why_cancelled(live)))
             elif what == "pause" and live.recorder.state.pausing is None:
                 self._take_in(live)
+
+    def _why_cancelled(self, live: LiveRun) -> str:
+        """What whoever asked for it has said; it is to stop, whether or not that can be read."""
+        with suppress(PenstockError, Interruption):
+            look(live.recorder)
+        return live.recorder.state.cancel_reason or "The run was cancelled on request."
 
     def _take_in(self, live: LiveRun) -> None:
         """See what was appended to a run by others; its flow comes upon it at its next step."""

@@ -274,7 +274,7 @@ class Evaluator:
         for known in self._known.values():
             if records := known.records(now):
                 appends[known.name] = Append(stream_of("automation", known.name), known.seq, records)
-        if appends or (reached > self._position and not 0 <= now - self._kept_at < _PERSIST_US):
+        if appends or (reached > self._stored and not 0 <= now - self._kept_at < _PERSIST_US):
             try:
                 self.journal.commit(list(appends.values()), (CURSOR, self._stored, reached))
             except SequenceConflict:

@@ -114,6 +114,8 @@ class Nursery:
                 heard = self._channel.recv(_CHUNK)
             except BlockingIOError:
                 return True
+            except ConnectionError:  # the worker was killed
+                return False
             if not heard:
                 return False
             *lines, self._heard = (self._heard + heard).split(b"\n")

@@ -208,7 +208,7 @@ class Outside:
         places = several(actions[0].to)  # type: ignore[union-attr] # they are alike
         unknown = [place for place in places if place not in self._alerts]
         if unknown:
-            raise Hopeless(f"There is no place {', '.join(unknown)} for alerts; there are: {', '.join(self._alerts)}.")
+            raise Unanswered(_UNKNOWN.format(", ".join(unknown), ", ".join(self._alerts)))
         alerts = [alert_of(each, action) for each, action in zip(batch, actions, strict=True)]  # type: ignore[arg-type]
         alert = combined(alerts, batch[0].do.get("group") == DIGEST and batch[0].lane.startswith(LANE))
         told: dict[str, Any] = {}
@@ -217,6 +217,10 @@ class Outside:
         return told | ({"with": len(batch)} if len(batch) > 1 else {})
 
 
+_UNKNOWN = (
+    "There is no place {} for alerts; there are: {}. Channels are read when the server or the worker starts: "
+    "start it again."
+)
 _UNHEARD = "Nothing was heard of this attempt: its process seems to have died."
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import NamedTuple
 
 import msgspec
 
 from penstock.core.errors import SequenceConflict
 from penstock.core.events import Append, Record, now_us, stored_name
 from penstock.core.model import CacheFilter, Member, Run, RunFilter
-from penstock.core.plans import Happened, stream_of
+from penstock.core.plans import ActionEnded, ActionTried, AutomationFired, Happened, stream_of
 from penstock.core.ports import Journal, ResultStore
 from penstock.core.retention import PASSING, Keep
 from penstock.orchestrator.evaluator import CURSOR as AUTOMATIONS
@@ -34,6 +36,13 @@ _EVERY_US = 3_600_000_000
 _PARTS = 11
 _SHORTEST_REST = 0.005
 _NEVER = 1 << 62
+
+
+class _Old(NamedTuple):
+    """An event that is old; of an action, what became of it."""
+
+    position: int
+    outcome: ActionTried | ActionEnded | None
 
 
 class Purge:
@@ -208,9 +217,9 @@ class Purge:
         How old an event is, the next one tells that Penstock itself has dated: a user's own may bear any time.
         """
         at = settled = self.journal.cursor(CURSOR)
-        waiting: list[int] = []
+        waiting: list[_Old] = []
         while page := self.journal.read(at, _EVENTS):
-            doomed: list[int] = []
+            doomed: list[_Old] = []
             reached, over = settled, False
             for position, _, _, event, _ in page:
                 dated = not isinstance(event, Happened)
@@ -218,12 +227,12 @@ class Purge:
                 if over:
                     break
                 if stored_name(event)[0] in PASSING:
-                    waiting.append(position)
+                    waiting.append(_Old(position, event if isinstance(event, (ActionTried, ActionEnded)) else None))
                 if dated:
                     doomed, waiting, reached = doomed + waiting, [], position
             if reached > settled:
                 begun = time.perf_counter()
-                self.done.events += self.journal.forget(doomed)
+                self.done.events += self._forget(doomed, reached)
                 if not self.journal.move_cursor(CURSOR, settled, reached):  # somebody else looks through them
                     return
                 settled = reached
@@ -232,6 +241,23 @@ class Purge:
                 return
             at = page[-1].position
             yield
+
+    def _forget(self, doomed: Sequence[_Old], reached: int) -> int:
+        """Forget events; what became of a firing stays as long as the firing does, which may be the last of its stream.
+
+        Without it, what was done would seem to wait.
+        """
+        count = self.journal.forget([each.position for each in doomed if each.outcome is None])
+        outcomes = [(each.position, each.outcome) for each in doomed if each.outcome is not None]
+        kept: set[str] = set()
+        for name in {outcome.name for _, outcome in outcomes}:
+            kept |= self._firings(name, reached)
+        return count + self.journal.forget([position for position, outcome in outcomes if outcome.id not in kept])
+
+    def _firings(self, automation: str, reached: int) -> set[str]:
+        """The firings that have stayed of those that were looked at."""
+        rows = takewhile(lambda row: row.position <= reached, self.journal.load(stream_of("automation", automation)))
+        return {row.event.id for row in rows if isinstance(row.event, AutomationFired)}
 
     def _cached(self) -> Iterator[None]:
         """Cached results that nothing uses any more."""

@@ -17,6 +17,7 @@ from penstock.core.model import Alert, OwedAction, Run
 from penstock.core.ports import Journal
 from penstock.core.secrets import masked
 from penstock.core.templates import as_text, fill_text, lookup
+from penstock.orchestrator.records import errors_of
 
 _LEVELS = ("info", "warning", "error")
 _MOST_TOLD = 50
@@ -95,13 +96,17 @@ def _fact(facts: Mapping[str, Any], path: str) -> Any:
 def _of_run(journal: Journal, run: Run, facts: Mapping[str, Any]) -> dict[str, str]:
     """What people look for, where it is known."""
     found = {}
+    error = facts.get("error")
     if run.started_at is not None and run.ended_at is not None:
         found["duration"] = length_of(round((run.ended_at - run.started_at) / 1_000_000, 1))
     if run.state in _ENDED_BADLY:
-        failed = [step.name for step in journal.task_runs(run.id) if step.state in _ENDED_BADLY]
-        if failed:
-            found["failed task"] = ", ".join(failed[:5]) + (" ..." if len(failed) > 5 else "")
-    error = facts.get("error")
+        failed = {step.key: step.name for step in journal.task_runs(run.id) if step.state in _ENDED_BADLY}
+        names = list(failed.values())
+        if names:
+            found["failed task"] = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+        if error is None and names:  # nothing was raised, as in a workflow: its tasks say why
+            first = next((each for key, each in errors_of(journal, run.id) if key in failed), None)
+            error = {"type": first.type, "text": first.text} if first is not None else None
     if isinstance(error, Mapping) and error.get("text"):
         found["error"] = f"{error.get('type')}: {error['text']}".splitlines()[0][:_LONGEST]
     if run.parameters:

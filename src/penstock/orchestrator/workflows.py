@@ -26,6 +26,7 @@ from penstock.core.workflows import (
     read,
     refuse_unknown,
 )
+from penstock.engine.uploads import refuse_missing
 from penstock.engine.workflows import ENTRYPOINT, version_of
 from penstock.orchestrator import deployments
 from penstock.orchestrator.engines import Engines
@@ -103,29 +104,29 @@ class Workflows:
 
         Raises:
             BadWorkflow: something it calls is not allowed, or not there.
-            WorkflowConflict: there is a workflow, or a deployment, of this name.
+            WorkflowConflict: there is a workflow, or a deployment, of this name; or what the key has made was deleted.
         """
         self._check(spec)
-        stream = stream_of("workflow", spec.name)
         for _ in range(_ATTEMPTS):
             seqs = self._seqs(spec.name)
             known = self.journal.workflows(WorkflowFilter(name=spec.name, limit=1))
-            if known and key is not None and self._made_with(stream, key) == as_data(spec):
+            data, made = as_data(spec), self._made(spec.name) if key is not None and seqs[0] else []
+            if known and made and (made[-1].key, made[-1].spec) == (key, data):
                 return known[0]
+            if not known and any(each.key == key for each in made):
+                raise WorkflowConflict("The workflow that this key has made was deleted.", hint="give another key")
             if known or self.journal.deployments(spec.name):
                 raise self._taken(spec.name, bool(known))
-            data = as_data(spec)
-            event = WorkflowCreated(
-                at=now_us(), name=spec.name, number=self._last_number(stream, seqs[0]) + 1, spec=data, by=by, key=key
-            )
+            number = self._last_number(stream_of("workflow", spec.name), seqs[0]) + 1
+            event = WorkflowCreated(at=now_us(), name=spec.name, number=number, spec=data, by=by, key=key)
             if self._commit(spec, event.number, event, seqs):
                 return self.get(spec.name)
         raise _busy(spec.name)
 
-    def _made_with(self, stream: str, key: str) -> dict[str, Any] | None:
-        """What was made last with this key."""
-        made = [s.event for s in self.journal.load(stream) if isinstance(s.event, WorkflowCreated)]
-        return made[-1].spec if made and made[-1].key == key else None
+    def _made(self, name: str) -> list[WorkflowCreated]:
+        """How often a workflow of this name was made, the last time last."""
+        stream = stream_of("workflow", name)
+        return [each.event for each in self.journal.load(stream) if isinstance(each.event, WorkflowCreated)]
 
     def _taken(self, name: str, by_workflow: bool) -> WorkflowConflict:
         if by_workflow:
@@ -287,12 +288,13 @@ class Workflows:
 
         Raises:
             WorkflowNotFound: there is none of this name.
-            ParameterError: it has no such parameter.
+            ParameterError: it has no such parameter, or one names a file that is not there.
             BadWorkflow: something it calls is not there.
         """
         stored = self.get(name)
         spec = of_data(stored.spec)
         refuse_unknown(spec, parameters)
+        refuse_missing(self.journal, f"the workflow {name!r}", {**spec.parameters, **parameters})
         self._check(spec)
         return {
             "workflow": name,

@@ -22,7 +22,7 @@ from penstock.control.api.queries import micros_of
 from penstock.control.bodies import BODIES, Raw, parsed
 from penstock.control.models import Part
 from penstock.control.problems import Problem
-from penstock.control.wiring import IdempotencyKey, ThePenstock, TheShelf
+from penstock.control.wiring import IdempotencyKey, TheAuth, ThePenstock, TheShelf, tell_place
 from penstock.core.access import User
 from penstock.core.clock import now_us
 from penstock.core.errors import PlanNotFound
@@ -72,7 +72,7 @@ def list_channels(shelf: TheShelf, user: Viewer) -> list[ChannelOut]:
 
 
 @alerts.post("/channels/{name}/test")
-def try_out(name: str, shelf: TheShelf, penstock: ThePenstock, user: Operator) -> TestOut:
+def try_out(name: str, shelf: TheShelf, penstock: ThePenstock, auth: TheAuth, user: Operator) -> TestOut:
     """Send a message by a channel, which says that it is a test."""
     check_all(user)
     settings = project_alerts(project_file(Path.cwd()))
@@ -85,6 +85,7 @@ def try_out(name: str, shelf: TheShelf, penstock: ThePenstock, user: Operator) -
         error: Any = place.test().get("skipped")
     except (Hopeless, Unanswered) as failed:
         error = str(failed)
+    auth.log.record("ChannelTested", f"channel/{name}", after={"ok": error is None}, detail=error)
     return TestOut(channel=name, ok=error is None, error=error)
 
 
@@ -128,7 +129,7 @@ def silence(raw: Raw, response: Response, penstock: ThePenstock, user: Operator,
         by=user.name,
         key=key,
     )
-    response.headers["Location"] = f"/api/v1/silences/{made.id}"
+    tell_place(response, "silences", made.id)
     return _told(made)
 
 

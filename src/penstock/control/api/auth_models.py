@@ -82,11 +82,11 @@ class AccountIn(Shape):
 
 
 class AccountChange(Shape):
-    """An account as it is to be."""
+    """What is to change of an account."""
 
     role: str
-    tags: list[str] | None = None
-    disabled: bool = False
+    tags: list[str] | None = Field(default=None, description="null: there is everything for it; left out: as it is")
+    disabled: bool = Field(default=False, description="left out: as it is")
 
 
 class AccountOut(BaseModel):

@@ -32,6 +32,7 @@ from penstock.control.wiring import (
     ThePenstock,
     check_meant,
     etag_for,
+    tell_place,
     unchanged,
 )
 from penstock.core.automations import Automation, of_data
@@ -70,7 +71,7 @@ def create(response: Response, raw: Raw, penstock: ThePenstock, user: Editor, ke
     check_all(user)
     given = parsed(AutomationIn, raw)
     service.create(penstock.journal, automation_of(given.name, given.table()), again=key is not None)
-    response.headers["Location"] = f"/api/v1/automations/{given.name}"
+    tell_place(response, "automations", given.name)
     return _answer(penstock.journal, given.name, response)
 
 

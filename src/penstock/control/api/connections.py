@@ -12,9 +12,10 @@ from penstock.control.auth.signing import CONNECTION
 from penstock.control.bodies import BODIES, Raw, parsed
 from penstock.control.models import Shape
 from penstock.control.problems import Problem
-from penstock.control.wiring import IdempotencyKey, TheShelf
+from penstock.control.wiring import IdempotencyKey, TheAuth, TheShelf, tell_place
 from penstock.core.connections import BadFields, Connection, ConnectionFailed
 from penstock.core.errors import ConnectionNotFound, NotAllowed
+from penstock.core.secrets import MASK
 from penstock.engine.connections.shelf import SAVED, Shelf
 from penstock.engine.connections.types import every_type, type_named
 from penstock.orchestrator.plan_records import connection_record
@@ -77,12 +78,22 @@ def _refuse_own(name: str) -> None:
         raise NotAllowed(f"{name} is Penstock's own.", hint="penstock keys rotate --signing puts other keys there")
 
 
-def _made(given: ConnectionChange) -> Connection:
+def _made(given: ConnectionChange, before: Connection | None = None) -> Connection:
+    """The connection that is meant. A secret that is given as it is shown is the one that was there before."""
+    shown = before.shown() if before is not None else {}
+    kept = {name for name, value in given.fields.items() if MASK in str(value) and shown.get(name) == value}
     try:
-        return type_named(given.type).of(given.fields)
+        made = type_named(given.type).of(
+            {name: getattr(before, name) if name in kept else value for name, value in given.fields.items()}
+        )
     except BadFields as error:
         fields = [(f"fields.{where}", told) for where, told in error.mistakes]
         raise Problem(422, f"The connection cannot be a {given.type}.", fields, hint=error.hint) from None
+    secret = [name for name, field in made.fields().items() if field.secret and name not in kept]
+    if masked := [name for name in secret if given.fields.get(name) == MASK]:
+        told = f"{MASK} is how a secret is shown, and none itself; there is none before it to be kept"
+        raise Problem(422, "A secret is missing.", [(f"fields.{name}", told) for name in masked])
+    return made
 
 
 @router.get("")
@@ -112,7 +123,7 @@ def create(response: Response, raw: Raw, shelf: TheShelf, user: Editor, key: Ide
         )  # fmt: skip
     if not known:
         shelf.save(made, given.name)
-    response.headers["Location"] = f"/api/v1/connections/{given.name}"
+    tell_place(response, "connections", given.name)
     return _answer(shelf, given.name, made)
 
 
@@ -139,11 +150,15 @@ def get(name: str, shelf: TheShelf, user: Editor) -> ConnectionDetail:
 
 @router.put("/{name}", openapi_extra=BODIES.of(ConnectionChange, _FIELDS))
 def replace(name: str, raw: Raw, shelf: TheShelf, user: Editor) -> ConnectionDetail:
-    """Save a connection in the place of the one of this name, whole: secrets that are not given again are gone."""
+    """Save a connection in the place of the one of this name, whole.
+
+    A secret that is given as it is shown (`***`) stays as it is; one that is not given is gone.
+    """
     check_all(user)
     _refuse_own(name)
-    made = _made(parsed(ConnectionChange, raw))
-    shelf.row(name)
+    given = parsed(ConnectionChange, raw)
+    same = shelf.row(name).type == given.type and shelf.find(name).place == SAVED
+    made = _made(given, shelf.load(name, Connection) if same else None)
     shelf.save(made, name, overwrite=True)
     return _answer(shelf, name, made)
 
@@ -160,11 +175,18 @@ def delete(name: str, shelf: TheShelf, user: Editor) -> None:
 
 @router.post("/{name}/test")
 def try_out(
-    name: str, shelf: TheShelf, user: Editor, timeout: Annotated[float, Query(ge=0.1, le=30)] = 10.0
+    name: str, shelf: TheShelf, auth: TheAuth, user: Editor, timeout: Annotated[float, Query(ge=0.1, le=30)] = 10.0
 ) -> HealthOut:
     """Ask the system whether it is there and lets us in."""
     check_all(user)
     connection = shelf.load(name, Connection)
+    found = _tested(connection, timeout)
+    outcome = {"type": connection.kind, "ok": found.ok}
+    auth.log.record("ConnectionTested", f"connection/{name}", after=outcome, detail=found.told)
+    return found
+
+
+def _tested(connection: Connection, timeout: float) -> HealthOut:
     try:
         health = connection.test(timeout)
     except ConnectionFailed as error:

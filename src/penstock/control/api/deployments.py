@@ -82,7 +82,7 @@ def run(name: str, response: Response, raw: Raw, penstock: ThePenstock, user: Op
     made = service.trigger(
         penstock.journal, name, wanted.parameters, key=key, tags=wanted.tags, run_name=wanted.run_name, same=True
     )
-    tell_place(response, made)
+    tell_place(response, "runs", made.id)
     return RunOut.model_validate(run_record(made, now_us()))
 
 

@@ -16,7 +16,7 @@ from penstock.control.api.files_models import FileOut
 from penstock.control.models import Part
 from penstock.control.problems import Problem
 from penstock.control.receiving import Form, form_of, pieces
-from penstock.control.wiring import IdempotencyKey, IfNoneMatch, ThePenstock, control_of, unchanged
+from penstock.control.wiring import IdempotencyKey, IfNoneMatch, ThePenstock, control_of, tell_place, unchanged
 from penstock.core.uploads import StoredFile
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -69,7 +69,7 @@ async def upload(
         stored = await run_in_threadpool(upload.commit, called, tags, user, key)
     finally:
         await run_in_threadpool(upload.close)
-    response.headers["Location"] = f"/api/v1/files/{stored.id}"
+    tell_place(response, "files", stored.id)
     return _answer(response, stored)
 
 

@@ -26,7 +26,7 @@ from penstock.control.bodies import BODIES, Raw, parsed
 from penstock.control.jobs import Job, Jobs
 from penstock.control.problems import Problem
 from penstock.control.runs import MOST_COUNTED
-from penstock.control.wiring import TheAuth, ThePenstock, control_of
+from penstock.control.wiring import TheAuth, ThePenstock, control_of, tell_place
 from penstock.core.calendar.moments import as_seconds
 from penstock.core.clock import iso, now_us
 from penstock.core.model import RunFilter
@@ -58,7 +58,7 @@ def _audited(auth: Auth) -> Callable[[Job], None]:
 
 
 def _begun(response: Response, job: Job) -> JobOut:
-    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+    tell_place(response, "jobs", job.id)
     return _told(job)
 
 
@@ -127,7 +127,7 @@ def cleanup(raw: Raw, response: Response, penstock: ThePenstock, jobs: TheJobs, 
 def _length(text: str) -> int:
     try:
         found = int(as_seconds(text) * 1_000_000)
-        if found <= 0 or found >= now_us():
+        if found < 0 or found >= now_us():
             raise ValueError
     except (ValueError, OverflowError):
         raise Problem(422, "This is no length of time.", [("older_than", "write it like 90d or 12h")]) from None

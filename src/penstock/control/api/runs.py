@@ -147,7 +147,7 @@ def _timings(run: Run, steps: list[dict[str, Any]], now: int) -> dict[str, Any]:
 
 @router.delete("/{run_id}", status_code=204)
 def delete(run_id: str, penstock: ThePenstock, user: Editor) -> None:
-    """Remove a run that has ended, with its subflow runs, logs and events."""
+    """Remove a run that nobody executes (it has ended, waits, or is due later), with its subflow runs and its logs."""
     recovery.delete(penstock.journal, service.found(penstock.journal, run_id, user).id)
 
 
@@ -181,7 +181,7 @@ def resume(run_id: str, response: Response, penstock: ThePenstock, user: Operato
         response.status_code = 200
         return _told(after)
     made = service.resume(penstock.journal, run, key)
-    tell_place(response, made)
+    tell_place(response, "runs", made.id)
     return _told(made)
 
 
@@ -189,7 +189,7 @@ def resume(run_id: str, response: Response, penstock: ThePenstock, user: Operato
 def retry(run_id: str, response: Response, penstock: ThePenstock, user: Operator, key: IdempotencyKey) -> RunOut:
     """A new run of the same flow with the same parameters, from the beginning; of a run that has ended."""
     made = service.retry(penstock.journal, service.found(penstock.journal, run_id, user), key)
-    tell_place(response, made)
+    tell_place(response, "runs", made.id)
     return _told(made)
 
 
@@ -200,7 +200,7 @@ def fork(
     """A new run that executes this step, and every one called after it, anew."""
     wanted = parsed(ForkIn, raw)
     made = service.fork(penstock.journal, service.found(penstock.journal, run_id, user), wanted.from_step, key)
-    tell_place(response, made)
+    tell_place(response, "runs", made.id)
     return _told(made)
 
 

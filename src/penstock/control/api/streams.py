@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from penstock.control import runs as service
 from penstock.control.access import Viewer
 from penstock.control.api.events_filters import TheEventFilter
+from penstock.control.patience import PUSH
 from penstock.control.problems import Problem
 from penstock.control.streams import EventsSubject, EventStream, Hub, RunSubject
 from penstock.control.wiring import ThePenstock, control_of
@@ -40,7 +41,9 @@ TheStreams = Annotated[Hub, Depends(_streams_of)]
 
 
 @router.get("/runs/{run_id}/stream", response_class=EventStream, responses={**_STREAM, **_OVER})
-async def follow_run(run_id: str, penstock: ThePenstock, user: Viewer, streams: TheStreams, last: LastHeard) -> Any:
+async def follow_run(
+    run_id: str, request: Request, penstock: ThePenstock, user: Viewer, streams: TheStreams, last: LastHeard
+) -> Any:
     """The states of a run and of its steps, and what it logs: from its beginning, or from what was heard last."""
     subject = RunSubject(penstock.journal, run_id)
     await streams.in_thread(service.found, penstock.journal, run_id, user)
@@ -50,12 +53,17 @@ async def follow_run(run_id: str, penstock: ThePenstock, user: Viewer, streams: 
     part = await streams.in_thread(subject.past, place, 0)
     if part.over is not None and last is not None and not part.frames:
         return Response(status_code=204)
-    return EventStream(streams.listen(subject, place, part))
+    return EventStream(streams.listen(subject, place, part, request.scope.get(PUSH)))
 
 
 @router.get("/events/stream", response_class=EventStream, responses=_STREAM)
 async def follow_events(
-    penstock: ThePenstock, user: Viewer, streams: TheStreams, where: TheEventFilter, last: LastHeard
+    request: Request,
+    penstock: ThePenstock,
+    user: Viewer,
+    streams: TheStreams,
+    where: TheEventFilter,
+    last: LastHeard,
 ) -> EventStream:
     """Events as they are recorded: from now on, or from what was heard last."""
     head = await streams.in_thread(penstock.journal.head)
@@ -64,7 +72,8 @@ async def follow_events(
         if not (last.isascii() and last.isdecimal() and len(last) < 20):
             raise _unheard(last)
         position = min(int(last), head)
-    return EventStream(streams.listen(EventsSubject(penstock.journal, where, streams.facts), (position, 0)))
+    subject = EventsSubject(penstock.journal, where, streams.facts)
+    return EventStream(streams.listen(subject, (position, 0), push=request.scope.get(PUSH)))
 
 
 def _unheard(last: str | None) -> Problem:

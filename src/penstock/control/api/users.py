@@ -22,7 +22,7 @@ from penstock.control.api.auth_models import (
 from penstock.control.auth import ApiKey, Auth
 from penstock.control.bodies import BODIES, Raw, parsed
 from penstock.control.models import Page
-from penstock.control.wiring import TheAuth
+from penstock.control.wiring import TheAuth, tell_place
 from penstock.core.errors import BadAccount, KeyNotFound, NotAllowed
 
 users = APIRouter(prefix="/users", tags=["access"])
@@ -49,7 +49,7 @@ def create_user(response: Response, raw: Raw, auth: TheAuth, user: Admin) -> Mad
     account, password = auth.accounts.create(
         wanted.name, wanted.role, kind=wanted.kind, tags=wanted.tags, password=wanted.password
     )
-    response.headers["Location"] = f"/api/v1/users/{account.name}"
+    tell_place(response, "users", account.name)
     response.headers["Cache-Control"] = "no-store"
     return MadeAccountOut(**AccountOut.of(account).model_dump(), password=password)
 
@@ -63,11 +63,11 @@ def get_user(name: str, auth: TheAuth, user: Admin) -> AccountOut:
 
 @users.put("/{name}", openapi_extra=BODIES.of(AccountChange, {"role": "operator", "tags": ["etl"]}))
 def change_user(name: str, raw: Raw, auth: TheAuth, user: Admin) -> AccountOut:
-    """Change what an account may do. It is so at once, also for who is signed in."""
+    """Change what an account may do; what is left out stays. It is so at once, also for who is signed in."""
     _refuse_key(user, "accounts", "penstock users role")
     check_all(user)
-    wanted = parsed(AccountChange, raw)
-    return AccountOut.of(auth.accounts.change(name, role=wanted.role, tags=wanted.tags, disabled=wanted.disabled))
+    wanted = parsed(AccountChange, raw).model_dump(exclude_unset=True)
+    return AccountOut.of(auth.accounts.change(name, **wanted))
 
 
 @users.delete("/{name}", status_code=204)
@@ -113,7 +113,7 @@ def create_key(response: Response, raw: Raw, auth: TheAuth, user: Viewer) -> Mad
     made = auth.keys.create(
         account, role=wanted.role, tags=wanted.tags, label=wanted.label, until=until, by=user
     )  # fmt: skip
-    response.headers["Location"] = f"/api/v1/keys/{made.key.id}"
+    tell_place(response, "keys", made.key.id)
     response.headers["Cache-Control"] = "no-store"
     return MadeKeyOut(**KeyOut.of(made.key).model_dump(), key=made.text)
 

@@ -35,6 +35,7 @@ from penstock.control.wiring import (
     check_meant,
     control_of,
     etag_for,
+    tell_place,
     unchanged,
 )
 from penstock.core.ports import Journal
@@ -88,7 +89,7 @@ def create(
     check_all(user)
     given = parsed(HookIn, raw)
     service.create(penstock.journal, _hook(asked, given.slug, given.given()), again=key is not None)
-    response.headers["Location"] = f"/api/v1/webhooks/{given.slug}"
+    tell_place(response, "webhooks", given.slug)
     return _answer(penstock.journal, given.slug, response)
 
 
@@ -124,13 +125,17 @@ def get(slug: str, response: Response, penstock: ThePenstock, user: Viewer, if_n
 def update(
     slug: str, asked: Asked, response: Response, raw: Raw, penstock: ThePenstock, user: Editor, if_match: IfMatch = None
 ) -> HookOut:
-    """Change a webhook as a whole. Every request from now on is seen by what it is then."""
+    """Change a webhook as a whole. Every request from now on is seen by what it is then.
+
+    What is left out is as it is in a new webhook; `active` alone stays as it was.
+    """
     check_all(user)
-    after = _hook(asked, slug, parsed(HookChange, raw).given())
+    given = parsed(HookChange, raw).given()
+    after = _hook(asked, slug, given)
 
     def edit(before: Hook) -> Hook:
         _check(if_match, before)
-        return after
+        return after if "active" in given else msgspec.structs.replace(after, active=before.active)
 
     service.change(penstock.journal, slug, edit)
     return _answer(penstock.journal, slug, response)

@@ -103,7 +103,7 @@ def create(
     check_made(user, spec.tags)
     refuse_hidden(workflows.journal, as_data(spec), user)
     stored = workflows.create(spec, user.name, key=key)
-    response.headers["Location"] = f"/api/v1/workflows/{stored.name}"
+    tell_place(response, "workflows", stored.name)
     return _answer(response, stored)
 
 
@@ -235,7 +235,7 @@ def clone(
 ) -> WorkflowOut:
     """Make a workflow with the tasks and all of another one, not active."""
     stored = workflows.clone(name, parsed(CloneIn, raw).name, user.name, key=key)
-    response.headers["Location"] = f"/api/v1/workflows/{stored.name}"
+    tell_place(response, "workflows", stored.name)
     return _answer(response, stored)
 
 
@@ -263,7 +263,7 @@ def trigger(
     wanted = parsed(TriggerIn, raw)
     refuse_hidden(workflows.journal, wanted.parameters, user)
     run = workflows.trigger(name, wanted.parameters, key=key, tags=wanted.tags, run_name=wanted.run_name)
-    tell_place(response, run)
+    tell_place(response, "runs", run.id)
     return RunOut.model_validate(run_record(run, now_us()))
 
 
@@ -273,6 +273,7 @@ def trigger(
 def dry_run(name: str, raw: Raw, workflows: TheWorkflows, user: Viewer) -> Planned:
     """Say what a run would do, and see that all it calls is there. Nothing is executed."""
     wanted = parsed(TriggerIn, raw)
+    refuse_hidden(workflows.journal, wanted.parameters, user)
     return Planned(**workflows.plan(name, wanted.parameters))
 
 

@@ -246,7 +246,7 @@ def _check(key: ApiKey, owner: Account, by: User | None) -> None:
     elif by is not None and not by.may(key.role):
         mistakes.append(("role", f"is at most {by.role}, which is yours"))
     mistakes += tag_mistakes(key.tags)
-    for known in (owner.tags, by.tags if by is not None else None):
+    for known in dict.fromkeys((owner.tags, by.tags if by is not None else None)):
         if known is not None and key.tags is not None and not set(key.tags) <= set(known):
             mistakes.append(("tags", f"are some of {', '.join(known)}"))
     if len(key.label) > 200 or not (key.label.isprintable()):

@@ -33,23 +33,28 @@ def new_password() -> str:
     return secrets.token_urlsafe(18)
 
 
-def checked_password(text: str, name: str) -> str:
+def checked_password(text: str, name: str, hint: str = "leave it out, and one is made up") -> str:
     """A password that an account can have.
 
+    Args:
+        text: the password.
+        name: of the account.
+        hint: what to do about one that cannot be.
+
     Raises:
-        BadAccount: it is too short, too long, or the name.
+        BadAccount: it is too short or too long, or easy to guess.
     """
     wrong = None
     if not SHORTEST <= len(text) <= LONGEST:
-        wrong = f"has {SHORTEST} to {LONGEST:,} characters"
+        wrong = f"must have {SHORTEST} to {LONGEST:,} characters"
     elif name in text.lower():
-        wrong = "does not hold the name"
+        wrong = "must not contain the name of the account"
     elif len(set(text)) < 5:
-        wrong = "has at least five different characters"
+        wrong = "must have at least five different characters"
     elif any("\ud800" <= character <= "\udfff" for character in text):
-        wrong = "has no half characters"
+        wrong = "must not contain half surrogate pairs"
     if wrong is not None:
-        raise BadAccount("the account", [("password", wrong)], hint="leave it out, and one is made up")
+        raise BadAccount("the account", [("password", wrong)], hint=hint)
     return text
 
 

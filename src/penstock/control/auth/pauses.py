@@ -40,8 +40,9 @@ class Rule(msgspec.Struct, frozen=True):
         return 0 if over <= 0 else min(2 ** min(over, 20), self.longest)
 
 
-ACCOUNTS = Rule(5, 900)
-ADDRESSES = Rule(30, 300)
+ACCOUNTS = Rule(4, 900)
+ADDRESSES = Rule(29, 300)
+"""The fifth failure of an account, and the thirtieth of an address, are followed by the first pause."""
 
 
 class _Count(msgspec.Struct, frozen=True):

@@ -271,6 +271,7 @@ class Sessions:
         if not passwords.fits(account.password, current):
             self._refusals.record("PasswordRefused", _target(user.name), actor)
             raise BadAccount("the account", [("current_password", "is another one")])
+        passwords.checked_password(new, account.name, hint="choose another one")
         self._accounts.set_password(user.name, new)
         self._pauses.succeeded(user.name, actor.address)
 

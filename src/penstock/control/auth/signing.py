@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from penstock.core import typed
+from penstock.core.access import SIGNING_KEYS
 from penstock.core.clock import now_us
 from penstock.core.connections import Connection
 from penstock.core.errors import BadConnection, ConnectionNotFound, NotSignedIn
@@ -24,7 +25,7 @@ from penstock.core.extras import require
 from penstock.core.secrets import Secret
 from penstock.engine.connections.shelf import Shelf
 
-CONNECTION = "penstock-signing-keys"
+CONNECTION = SIGNING_KEYS
 ALGORITHM = "HS256"
 AUDIENCE = "penstock-api"
 ACCESS_SECONDS, TICKET_SECONDS = 900, 600

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from penstock.control.problems import Problem
+from penstock.control.streams.beginnings import Beginnings
 from penstock.control.streams.frames import (
     Frame,
     Place,
@@ -26,7 +28,7 @@ from penstock.control.streams.frames import (
     in_order,
 )
 from penstock.control.streams.subjects import EventsSubject, Part, RunSubject, Subject, pieces
-from penstock.control.streams.topics import Topic
+from penstock.control.streams.topics import Push, Topic
 from penstock.core.errors import JournalError
 from penstock.core.events import Stored
 from penstock.core.model import LogLine
@@ -91,6 +93,7 @@ class Hub:
         self.longest_seconds = longest_seconds
         self._topics: dict[Hashable, Topic] = {}
         self._position = 0
+        self._beginnings = Beginnings()
         self._reader: asyncio.Task[None] | None = None
         self._beating: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -102,15 +105,15 @@ class Hub:
         """Send everybody away, to come again. From any thread; no stream begins any more."""
         self._closing = True
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell_all)
+            self._loop.call_soon_threadsafe(self._wake_all, False)
 
     def release(self) -> None:
         """Give the threads back, when nothing is answered any more."""
         self._threads.shutdown(wait=False)
 
-    def _tell_all(self, *, beat: bool = False) -> None:
+    def _wake_all(self, beat: bool) -> None:
         for topic in self._topics.values():
-            topic.tell(beat=beat)
+            topic.wake(beat=beat)
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Do what asks the journal; only so much at once, whoever asks for how many parts of the past."""
@@ -128,13 +131,16 @@ class Hub:
         if self.listeners >= self.most:
             raise Problem(503, f"{self.listeners:,} listen already.", hint="come again in a moment")
 
-    async def listen(self, subject: Subject, place: Place, part: Part | None = None) -> AsyncGenerator[bytes]:
+    async def listen(
+        self, subject: Subject, place: Place, part: Part | None = None, push: Push | None = None
+    ) -> AsyncGenerator[bytes]:
         """What came behind a place, and then what comes, as the bytes of a stream.
 
         Args:
             subject: what to listen to.
             place: up to where it was heard.
             part: what was read of the past already.
+            push: sends what comes to whoever waits, past this generator; the generator gives what it cannot send.
         """
         self.listeners += 1
         self._loop = loop = asyncio.get_running_loop()
@@ -153,7 +159,7 @@ class Hub:
                             over = topic.finished(heard)
                             if over or not topic.covers(place) or self._closing or loop.time() >= until:
                                 break
-                            heard = await topic.next(heard)
+                            heard = await topic.next(heard, push)
                     if over:  # else what is gone from here is read again
                         yield await self._farewell(subject, place, str(topic.over))
                         return
@@ -206,7 +212,7 @@ class Hub:
         """Have everybody who waits send a sign of life, for as long as somebody listens."""
         self._beating = None
         if self._topics and not self._closing:
-            self._tell_all(beat=True)
+            self._wake_all(True)
             self._beating = asyncio.get_running_loop().call_later(self.heartbeat_seconds, self._beat)
 
     async def _farewell(self, subject: Subject, place: Place, why: str) -> bytes:
@@ -265,12 +271,27 @@ class Hub:
         if seen.check:
             there = {run.id for run in self.journal.runs_of(list(seen.runs))}
             gone = [run_id for run_id in seen.runs if run_id not in there]
+        full = max(len(page), len(records), len(lines)) >= _PAGE
+        self._beginnings.only(seen.runs.keys())
         return _Found(
-            {**_by_run(records, lines), **self._by_filter(page, seen.events)},
+            {**self._by_run(records, lines, full), **self._by_filter(page, seen.events)},
             page[-1].position if page else seen.position,
             gone,
-            max(len(page), len(records), len(lines)) >= _PAGE,
+            full,
         )
+
+    def _by_run(self, records: Sequence[Stored], lines: Sequence[LogLine], full: bool) -> dict[Hashable, list[Frame]]:
+        new: dict[str, tuple[list[Stored], list[LogLine]]] = defaultdict(lambda: ([], []))
+        for each in records:
+            new[each.stream][0].append(each)
+        for line in lines:
+            new[line.run_id][1].append(line)
+        now = time.monotonic()
+        found: dict[Hashable, list[Frame]] = {}
+        for run_id, both in new.items():
+            told, said = self._beginnings.told(run_id, *both, now, full=full)
+            found[run_id] = in_order(map(frame_of_record, told), map(frame_of_line, said))
+        return found
 
     def _by_filter(self, page: Sequence[Stored], events: Sequence[EventsSubject]) -> dict[Hashable, list[Frame]]:
         self.facts.learn(each for each in page if any(subject.may_want(each) for subject in events))
@@ -296,12 +317,3 @@ class Hub:
                 topic.place = (max(topic.place[0], found.position), 0)
             if key in found.gone:
                 topic.finish("gone")
-
-
-def _by_run(records: Sequence[Stored], lines: Sequence[LogLine]) -> dict[Hashable, list[Frame]]:
-    told: dict[str, tuple[list[Frame], list[Frame]]] = defaultdict(lambda: ([], []))
-    for each in records:
-        told[each.stream][0].append(frame_of_record(each))
-    for line in lines:
-        told[line.run_id][1].append(frame_of_line(line))
-    return {run_id: in_order(*both) for run_id, both in told.items()}

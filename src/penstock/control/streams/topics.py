@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
 from typing import NamedTuple
 
 from penstock.control.streams.frames import Frame, Place, after
 from penstock.control.streams.subjects import Subject, pieces
+
+Push = Callable[[Sequence[bytes]], bool]
+"""Sends all of this now; False where that cannot be, and then nothing was sent."""
 
 _MOST_FRAMES = 1_000
 _MOST_BYTES = 262_144
@@ -34,6 +38,15 @@ class Heard(NamedTuple):
     pieces: tuple[bytes, ...]
 
 
+@dataclass(slots=True)
+class _Waiter:
+    """Somebody who has heard everything, and waits."""
+
+    heard: Heard
+    push: Push | None
+    woken: asyncio.Future[bool]
+
+
 class Topic:
     """The newest frames of a subject: everything that came between two places. Touched by the event loop only.
 
@@ -51,7 +64,7 @@ class Topic:
         self.listeners = 0
         self.over: str | None = None
         self.ending = False
-        self._waiting: list[asyncio.Future[bool]] = []
+        self._waiting: list[_Waiter] = []
         self._made: Heard | None = None
         self._frames: deque[Frame] = deque()
         self._first = 0
@@ -98,16 +111,37 @@ class Topic:
         self.over = why
         self.tell()
 
-    def tell(self, *, beat: bool = False) -> None:
-        """Wake everybody who listens.
+    def tell(self) -> None:
+        """Have everybody who waits hear what is new: at once where that can be, or else by being woken."""
+        told, self._waiting = self._waiting, []
+        for each in told:
+            if each.woken.done():
+                continue
+            if self._pushed(each):
+                self._waiting.append(each)
+            else:
+                each.woken.set_result(False)
+
+    def wake(self, *, beat: bool) -> None:
+        """Wake everybody who waits.
 
         Args:
-            beat: there is nothing new; each of them is to send a sign of life.
+            beat: each of them is to send a sign of life.
         """
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            if not each.done():
-                each.set_result(beat)
+        told, self._waiting = self._waiting, []
+        for each in told:
+            if not each.woken.done():
+                each.woken.set_result(beat)
+
+    def _pushed(self, waiter: _Waiter) -> bool:
+        """Whether somebody who waits was sent what is new."""
+        if waiter.push is None or self.over is not None or not self.covers(waiter.heard.place):
+            return False
+        heard = self.heard(waiter.heard.end, waiter.heard.place)
+        if heard.pieces and not waiter.push(heard.pieces):
+            return False
+        waiter.heard = heard
+        return True
 
     def heard(self, number: int, place: Place) -> Heard:
         """What came from this frame on, and is new to somebody at this place; nothing where some of it is gone."""
@@ -119,16 +153,25 @@ class Topic:
             made = self._made = Heard(number, place, self.end, reduce(after, new, place), sent)
         return made
 
-    async def next(self, heard: Heard) -> Heard:
-        """What came after what somebody has heard, when there is something; or else, at a beat, a sign of life."""
+    async def next(self, heard: Heard, push: Push | None = None) -> Heard:
+        """What came after what somebody has heard, when there is something; or else, at a beat, a sign of life.
+
+        Args:
+            heard: what they have heard.
+            push: sends them what comes, if it can; then it is not waited for any more.
+        """
         if heard.end < self.end:
             return self.heard(heard.end, heard.place)
+        waiter = _Waiter(heard, push, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        beat = await waiter.woken
+        heard = waiter.heard
+        if not self.covers(heard.place):
+            return Heard(heard.end, heard.place, heard.end, heard.place, ())
+        if not beat:
+            return self.heard(heard.end, heard.place)
         place = (max(heard.place[0], self.place[0]), max(heard.place[1], self.place[1]))
-        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(told)
-        if await told:
-            return Heard(heard.end, place, heard.end, place, (b":\nid: %s\n\n" % self.subject.id_of(place),))
-        return self.heard(heard.end, place)
+        return Heard(heard.end, place, heard.end, place, (b":\nid: %s\n\n" % self.subject.id_of(place),))
 
     def finished(self, heard: Heard) -> bool:
         """Whether that was all, and nothing more will come."""

@@ -13,6 +13,7 @@ from penstock.control.webhooks.schemas import schema_mistake
 from penstock.control.webhooks.signatures import Signature
 from penstock.control.webhooks.templates import template_of
 from penstock.core import typed
+from penstock.core.access import SIGNING_KEYS
 from penstock.core.errors import BadWebhook
 from penstock.core.networks import address_of, is_within, network_of
 
@@ -113,6 +114,8 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         for number, each in enumerate(self.secrets):
             if not _NAME.fullmatch(each.connection):
                 found.append((f"secrets[{number}]", f"{each.connection[:120]!r} cannot be the name of a connection"))
+            if each.connection == SIGNING_KEYS:
+                found.append((f"secrets[{number}]", f"{SIGNING_KEYS} is Penstock's own; name another connection"))
             if each.since is not None and each.until is not None and each.since >= each.until:
                 found.append((f"secrets[{number}]", "it ends before it begins"))
         return found

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from penstock.core.connections import Connection, Range, Seconds, Secret, SecretUrl, Unfit
+from penstock.core.connections import Connection, ConnectionFailed, Range, Seconds, Secret, SecretUrl, Unfit
 from penstock.core.extras import require
 from penstock.engine.connections.probing import url_mistakes
 from penstock.engine.connections.urls import url_parts
@@ -41,6 +43,9 @@ class SqlConnection(Connection):
         """See `Connection.check`. How long connecting may take, the driver decides."""
         sqlalchemy = require("sqlalchemy", "data")
         engine = sqlalchemy.create_engine(self.url.reveal(), poolclass=sqlalchemy.pool.NullPool)
+        file = _file_of(engine)
+        if file is not None and not os.path.exists(file):
+            raise ConnectionFailed("there is no such file, and a test makes none", hint="check the path")
         try:
             with engine.connect() as connection:
                 version = getattr(connection.dialect, "server_version_info", None) or ()
@@ -57,6 +62,21 @@ class SqlConnection(Connection):
             return f"the driver {error.name} is not installed", f"install it: pip install {error.name}"
         told, _ = super().explain(cause if isinstance(cause, Exception) else error)
         return told, "check the URL, and that the server is up"
+
+
+def _file_of(engine: Any) -> str | None:
+    """The file of a database that is one: connecting would make it."""
+    if engine.dialect.name == "sqlite":
+        (name,), options = engine.dialect.create_connect_args(engine.url)
+        if options.get("uri") and name.startswith("file:"):
+            parts = urlsplit(name)
+            name = "" if parse_qs(parts.query).get("mode") == ["memory"] else unquote(parts.path)
+    elif engine.dialect.name == "duckdb":
+        name = (engine.url.database or "").partition("?")[0]
+        name = "" if re.match(r"[a-z_]+:", name) else name
+    else:
+        return None
+    return name if name not in ("", ":memory:") else None
 
 
 class SnowflakeConnection(Connection):

@@ -22,6 +22,8 @@ from penstock.engine.connections.types import type_named
 
 C = TypeVar("C", bound=Connection)
 SAVED = "saved"
+_TAKEN = "types"
+"""`/connections/types` of the API is something else."""
 
 
 class Listed(NamedTuple):
@@ -118,6 +120,11 @@ class Shelf:
                 f"{type(connection).__name__} has no type.", hint='give the class one: kind = "crm", for example'
             )
         name, journal = checked_name(name), self._journal()
+        if name == _TAKEN:
+            raise BadConnection(
+                f"A connection cannot be called {name!r}: the API lists the types of connections under this name.",
+                hint="choose another name",
+            )
         while True:
             seq, rows = journal.last_seq(stream_of("connection", name)), journal.connections()
             before = next((row for row in rows if row.name == name), None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from penstock.remote.answers import Page, Part
 from penstock.remote.calls import Call, K, Resource, changed, chunks, given, got, listing, operation, removed, told
@@ -160,10 +161,23 @@ class Users(Resource[K]):
 
     @operation
     def update(
-        self, name: str, *, role: str, tags: Sequence[str] | None = None, disabled: bool = False
+        self,
+        name: str,
+        *,
+        role: str,
+        tags: Sequence[str] | UnsetType | None = UNSET,
+        disabled: bool | UnsetType = UNSET,
     ) -> Call[Account]:
-        """Have an account become as this says."""
-        body = {"role": role, "tags": None if tags is None else [*tags], "disabled": disabled}
+        """Change what an account may do.
+
+        Args:
+            name: of the account.
+            role: what it may do.
+            tags: there is only what bears one of these; None for everything. As it is when left out.
+            disabled: nobody signs in as it. As it is when left out.
+        """
+        wanted = {"role": role, "tags": [*tags] if isinstance(tags, Sequence) else tags, "disabled": disabled}
+        body = {field: value for field, value in wanted.items() if value is not UNSET}
         return changed(Account, "users", name, body=body)
 
     @operation
