@@ -17,6 +17,7 @@ from penstock.core.calendar import ScheduleSpec
 from penstock.core.deployments import Deployment, Schedule
 from penstock.core.events import now_us
 from penstock.core.model import RunFilter
+from penstock.engine.connections.http import HttpConnection
 from penstock.engine.connections.secret import SecretConnection
 from penstock.orchestrator.automations import Automations
 from penstock.orchestrator.deployments import declare, trigger
@@ -280,3 +281,22 @@ def test_connections_keep_their_secrets(api: TestClient, penstock: Penstock) -> 
     problem(api.get("/api/v1/connections/git-hook"), 404)
     assert all("sesame" not in str(getattr(each, "text", each)) for each in answers)
     assert "secret" in api.get("/api/v1/connections/types").json()
+
+
+def test_a_masked_secret_does_not_go_where_it_was_not_given_for(api: TestClient, penstock: Penstock) -> None:
+    fields = {"base_url": "https://here.example", "auth": "bearer", "token": "sesame"}
+    path = "/api/v1/connections/shop"
+    assert api.post(path.removesuffix("/shop"), json={"name": "shop", "type": "http", "fields": fields}).is_success
+    shown = api.get(path).json()["fields"]
+    assert shown["token"] == "***"
+    assert api.put(path, json={"type": "http", "fields": shown}).status_code == 200
+    elsewhere = {"type": "http", "fields": {**shown, "base_url": "https://mallory.example"}}
+    refused = problem(api.put(path, json=elsewhere), 422)
+    assert refused["errors"] == [
+        {
+            "field": "fields.token",
+            "message": "give it again: something else changes, and a secret does not go where it was not given for",
+        }
+    ]
+    kept = shelf_of(penstock).load("shop", HttpConnection)
+    assert (kept.base_url, kept.token and kept.token.reveal()) == ("https://here.example", "sesame")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -79,7 +80,7 @@ def _refuse_own(name: str) -> None:
 
 
 def _made(given: ConnectionChange, before: Connection | None = None) -> Connection:
-    """The connection that is meant. A secret that is given as it is shown is the one that was there before."""
+    """The connection that is meant. Where nothing changes, a secret may be given as it is shown."""
     shown = before.shown() if before is not None else {}
     kept = {name for name, value in given.fields.items() if MASK in str(value) and shown.get(name) == value}
     try:
@@ -89,11 +90,16 @@ def _made(given: ConnectionChange, before: Connection | None = None) -> Connecti
     except BadFields as error:
         fields = [(f"fields.{where}", told) for where, told in error.mistakes]
         raise Problem(422, f"The connection cannot be a {given.type}.", fields, hint=error.hint) from None
+    if kept and any(getattr(made, name) != getattr(before, name) for name in made.fields()):
+        raise _masked(kept, "something else changes, and a secret does not go where it was not given for")
     secret = [name for name, field in made.fields().items() if field.secret and name not in kept]
     if masked := [name for name in secret if given.fields.get(name) == MASK]:
-        told = f"{MASK} is how a secret is shown, and none itself; there is none before it to be kept"
-        raise Problem(422, "A secret is missing.", [(f"fields.{name}", told) for name in masked])
+        raise _masked(masked, f"{MASK} is how a secret is shown, and none itself")
     return made
+
+
+def _masked(names: Iterable[str], why: str) -> Problem:
+    return Problem(422, "A secret is missing.", [(f"fields.{name}", f"give it again: {why}") for name in sorted(names)])
 
 
 @router.get("")
@@ -152,7 +158,7 @@ def get(name: str, shelf: TheShelf, user: Editor) -> ConnectionDetail:
 def replace(name: str, raw: Raw, shelf: TheShelf, user: Editor) -> ConnectionDetail:
     """Save a connection in the place of the one of this name, whole.
 
-    A secret that is given as it is shown (`***`) stays as it is; one that is not given is gone.
+    A secret that is not given is gone; one may be given as it is shown (`***`) only where nothing changes.
     """
     check_all(user)
     _refuse_own(name)
