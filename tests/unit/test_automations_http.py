@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.test_control_api import TestClient, problem
 
@@ -15,8 +16,10 @@ from penstock.app import Penstock, load_settings
 from penstock.control.app import create_app
 from penstock.core.calendar import ScheduleSpec
 from penstock.core.deployments import Deployment, Schedule
-from penstock.core.events import now_us
+from penstock.core.events import Append, Record, now_us
 from penstock.core.model import RunFilter
+from penstock.core.plans import stream_of
+from penstock.core.sealed import ConnectionSaved
 from penstock.engine.connections.http import HttpConnection
 from penstock.engine.connections.secret import SecretConnection
 from penstock.orchestrator.automations import Automations
@@ -273,6 +276,8 @@ def test_connections_keep_their_secrets(api: TestClient, penstock: Penstock) -> 
     assert shelf_of(penstock).load("git-hook", SecretConnection).value.reveal() == "new", "as it was"
     for method, path, told in (
         ("POST", "", {"name": "masked", "type": "secret", "fields": {"value": "***"}}),
+        ("POST", "", {"name": "masked", "type": "sql", "fields": {"url": "mysql://etl:***@host/db"}}),
+        ("POST", "", {"name": "masked", "type": "postgres", "fields": {"url": "postgres://etl:***@host/db"}}),
         ("PUT", "/git-hook", {"type": "http", "fields": {"base_url": "https://x", "auth": "bearer", "token": "***"}}),
     ):
         refused = problem(api.request(method, f"/api/v1/connections{path}", json=told), 422)
@@ -300,3 +305,16 @@ def test_a_masked_secret_does_not_go_where_it_was_not_given_for(api: TestClient,
     ]
     kept = shelf_of(penstock).load("shop", HttpConnection)
     assert (kept.base_url, kept.token and kept.token.reveal()) == ("https://here.example", "sesame")
+
+
+def test_a_connection_that_cannot_be_opened_is_put_anew(api: TestClient, penstock: Penstock) -> None:
+    path, body = "/api/v1/connections/shop", {"type": "secret", "fields": {"value": "sesame"}}
+    assert api.post(path.removesuffix("/shop"), json={"name": "shop", **body}).is_success
+    (row,) = penstock.journal.connections("shop")
+    damaged = msgspec.structs.replace(row, sealed=b"damaged", seq=row.seq + 1)
+    told = ConnectionSaved(at=now_us(), name="shop", type="secret", key=row.key)
+    stream = stream_of("connection", "shop")
+    penstock.journal.keep_connection(Append(stream, row.seq, [Record(told)]), damaged)
+    assert not api.get(path).is_success
+    assert api.put(path, json=body).status_code == 200
+    assert api.get(path).json()["fields"] == {"value": "***"}

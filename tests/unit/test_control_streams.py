@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import socket
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,8 @@ from penstock.control.settings import ServerSettings
 from penstock.control.streams import EventsSubject, Hub, RunSubject
 from penstock.control.streams.beginnings import Beginnings
 from penstock.control.streams.frames import LINE, RECORD, Frame, after, together
-from penstock.control.streams.topics import Topic
+from penstock.control.streams.topics import Heard as Listened
+from penstock.control.streams.topics import Push, Topic
 from penstock.core.errors import JournalUnavailable
 from penstock.core.events import DeadlineMissed, Record, RunCompleted, Stored, now_us
 from penstock.core.model import LogLine
@@ -493,9 +495,9 @@ def test_what_is_sent_past_the_generator_comes_in_order_with_what_it_gives(journ
     sent: list[bytes] = []
     pushed: list[bool] = []
 
-    def push(parts: Sequence[bytes]) -> bool:
+    def push(part: bytes) -> bool:
         pushed.append(chance.random() >= refused)
-        sent.extend(parts if pushed[-1] else ())
+        sent.extend([part] if pushed[-1] else ())
         return pushed[-1]
 
     async def work() -> None:
@@ -536,10 +538,11 @@ class Cycle:
 def test_parts_are_pushed_where_an_answer_goes_on() -> None:
     cycle = Cycle()
     push = Pushing(cycle)
-    assert push([b"0123456789abcdef", b"x"])
+    assert push(b"0123456789abcdef")
+    assert push(b"x")
     assert cycle.written == [b"10\r\n0123456789abcdef\r\n", b"1\r\nx\r\n"]
     del cycle
-    assert not push([b"x"]), "it keeps nobody alive"
+    assert not push(b"x"), "it keeps nobody alive"
 
 
 @pytest.mark.parametrize(
@@ -551,8 +554,67 @@ def test_parts_are_pushed_where_an_answer_goes_on() -> None:
 )  # fmt: skip
 def test_nothing_is_pushed_where_it_cannot_be(facts: dict[str, Any]) -> None:
     cycle = Cycle(**facts)
-    assert not Pushing(cycle)([b"x", b"y"])
+    assert not Pushing(cycle)(b"x")
     assert not cycle.written
+
+
+async def waiting(topic: Topic, push: Push | None = None, until: float = math.inf) -> asyncio.Task[Listened]:
+    """Somebody who has heard everything, and waits."""
+    task = asyncio.create_task(topic.next(topic.heard(0, topic.place), push, until))
+    await asyncio.sleep(0)
+    return task
+
+
+@pytest.mark.parametrize("first", ["beat", "wake"])
+def test_what_comes_while_somebody_is_being_woken_is_heard(first: str) -> None:
+    async def work() -> None:
+        topic = Topic(RunSubject(MemoryJournal(), "r"), (0, 0))
+        task = await waiting(topic)
+        topic.beat(0) if first == "beat" else topic.wake()
+        topic.add([Frame(RECORD, 1, 0, b"a")])
+        assert (await task).pieces == (b"id: 1-0\na",)
+
+    go(work())
+
+
+def test_a_sign_of_life_is_pushed_too_until_their_time_is_over() -> None:
+    async def work() -> None:
+        topic = Topic(RunSubject(MemoryJournal(), "r"), (7, 0))
+        sent: list[bytes] = []
+        task = await waiting(topic, lambda part: not sent.append(part), until=10)
+        topic.beat(9)
+        topic.add([Frame(RECORD, 8, 0, b"a")])
+        assert sent == [b":\nid: 7-0\n\n", b"id: 8-0\na"]
+        topic.beat(10)
+        assert ((await task).pieces, len(sent)) == ((b":\nid: 8-0\n\n",), 2), "they are woken, and told by themselves"
+
+    go(work())
+
+
+def test_so_much_is_pushed_as_a_connection_is_trusted_to_take() -> None:
+    async def work() -> None:
+        topic = Topic(RunSubject(MemoryJournal(), "r"), (0, 0))
+        sent: list[bytes] = []
+        task = await waiting(topic, lambda part: not sent.append(part))
+        topic.add([Frame(RECORD, number, 0, b"x" * 50_000) for number in (1, 2, 3)])
+        assert (len((await task).pieces), sent) == (2, [])
+
+    go(work())
+
+
+def test_whoever_cannot_be_pushed_to_keeps_nobody_from_hearing() -> None:
+    async def work() -> None:
+        topic = Topic(RunSubject(MemoryJournal(), "r"), (0, 0))
+        sent: list[bytes] = []
+
+        def broken(part: bytes) -> bool:
+            raise RuntimeError("the transport is closed")
+
+        first, _ = await waiting(topic, broken), await waiting(topic, lambda part: not sent.append(part))
+        topic.add([Frame(RECORD, 1, 0, b"a")])
+        assert ((await first).pieces, sent) == ((b"id: 1-0\na",), [b"id: 1-0\na"])
+
+    go(work())
 
 
 def test_a_topic_has_what_came_behind_its_beginning() -> None:

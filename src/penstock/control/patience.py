@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence, Sized
+from collections.abc import Sized
 from typing import Any
 
 import httptools
@@ -222,15 +222,14 @@ class Pushing:
     def __init__(self, cycle: Any) -> None:
         self._cycle = weakref.ref(cycle)
 
-    def __call__(self, parts: Sequence[bytes]) -> bool:
-        """Send all of these now; False where that cannot be, and then nothing was sent."""
+    def __call__(self, part: bytes) -> bool:
+        """Send this now; False where that cannot be, and then nothing was sent."""
         cycle = self._cycle()
         if cycle is None or cycle.disconnected or not cycle.response_started or cycle.response_complete:
             return False
         if not cycle.chunked_encoding or cycle.flow.write_paused:
             return False
-        for part in parts:
-            cycle.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
         return True
 
 

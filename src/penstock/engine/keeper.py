@@ -134,7 +134,7 @@ class Keeper:
 
     def _why_cancelled(self, live: LiveRun) -> str:
         """What whoever asked for it has said; it is to stop, whether or not that can be read."""
-        with suppress(PenstockError, Interruption):
+        with suppress(Exception, Interruption):
             look(live.recorder)
         return live.recorder.state.cancel_reason or "The run was cancelled on request."
 

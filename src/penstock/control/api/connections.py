@@ -16,7 +16,7 @@ from penstock.control.problems import Problem
 from penstock.control.wiring import IdempotencyKey, TheAuth, TheShelf, tell_place
 from penstock.core.connections import BadFields, Connection, ConnectionFailed
 from penstock.core.errors import ConnectionNotFound, NotAllowed
-from penstock.core.secrets import MASK
+from penstock.core.secrets import MASK, Secret
 from penstock.engine.connections.shelf import SAVED, Shelf
 from penstock.engine.connections.types import every_type, type_named
 from penstock.orchestrator.plan_records import connection_record
@@ -92,10 +92,14 @@ def _made(given: ConnectionChange, before: Connection | None = None) -> Connecti
         raise Problem(422, f"The connection cannot be a {given.type}.", fields, hint=error.hint) from None
     if kept and any(getattr(made, name) != getattr(before, name) for name in made.fields()):
         raise _masked(kept, "something else changes, and a secret does not go where it was not given for")
-    secret = [name for name, field in made.fields().items() if field.secret and name not in kept]
-    if masked := [name for name in secret if given.fields.get(name) == MASK]:
+    if masked := [name for name in made.fields() if name not in kept and _is_mask(getattr(made, name))]:
         raise _masked(masked, f"{MASK} is how a secret is shown, and none itself")
     return made
+
+
+def _is_mask(value: object) -> bool:
+    """Whether a secret holds what one is shown as, as a whole or where the password of an address is."""
+    return isinstance(value, Secret) and MASK in (text := value.reveal()) and text == str(value)
 
 
 def _masked(names: Iterable[str], why: str) -> Problem:
@@ -164,7 +168,8 @@ def replace(name: str, raw: Raw, shelf: TheShelf, user: Editor) -> ConnectionDet
     _refuse_own(name)
     given = parsed(ConnectionChange, raw)
     same = shelf.row(name).type == given.type and shelf.find(name).place == SAVED
-    made = _made(given, shelf.load(name, Connection) if same else None)
+    shown = any(MASK in str(value) for value in given.fields.values())
+    made = _made(given, shelf.load(name, Connection) if same and shown else None)
     shelf.save(made, name, overwrite=True)
     return _answer(shelf, name, made)
 

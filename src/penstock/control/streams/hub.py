@@ -105,15 +105,15 @@ class Hub:
         """Send everybody away, to come again. From any thread; no stream begins any more."""
         self._closing = True
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake_all, False)
+            self._loop.call_soon_threadsafe(self._wake_all)
 
     def release(self) -> None:
         """Give the threads back, when nothing is answered any more."""
         self._threads.shutdown(wait=False)
 
-    def _wake_all(self, beat: bool) -> None:
+    def _wake_all(self) -> None:
         for topic in self._topics.values():
-            topic.wake(beat=beat)
+            topic.wake()
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Do what asks the journal; only so much at once, whoever asks for how many parts of the past."""
@@ -159,7 +159,7 @@ class Hub:
                             over = topic.finished(heard)
                             if over or not topic.covers(place) or self._closing or loop.time() >= until:
                                 break
-                            heard = await topic.next(heard, push)
+                            heard = await topic.next(heard, push, until)
                     if over:  # else what is gone from here is read again
                         yield await self._farewell(subject, place, str(topic.over))
                         return
@@ -212,8 +212,10 @@ class Hub:
         """Have everybody who waits send a sign of life, for as long as somebody listens."""
         self._beating = None
         if self._topics and not self._closing:
-            self._wake_all(True)
-            self._beating = asyncio.get_running_loop().call_later(self.heartbeat_seconds, self._beat)
+            loop = asyncio.get_running_loop()
+            for topic in self._topics.values():
+                topic.beat(loop.time())
+            self._beating = loop.call_later(self.heartbeat_seconds, self._beat)
 
     async def _farewell(self, subject: Subject, place: Place, why: str) -> bytes:
         told: dict[str, object] = {}

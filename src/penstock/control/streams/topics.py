@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
@@ -13,8 +14,8 @@ from typing import NamedTuple
 from penstock.control.streams.frames import Frame, Place, after
 from penstock.control.streams.subjects import Subject, pieces
 
-Push = Callable[[Sequence[bytes]], bool]
-"""Sends all of this now; False where that cannot be, and then nothing was sent."""
+Push = Callable[[bytes], bool]
+"""Sends this now; False where that cannot be, and then nothing was sent."""
 
 _MOST_FRAMES = 1_000
 _MOST_BYTES = 262_144
@@ -44,6 +45,7 @@ class _Waiter:
 
     heard: Heard
     push: Push | None
+    until: float
     woken: asyncio.Future[bool]
 
 
@@ -122,26 +124,47 @@ class Topic:
             else:
                 each.woken.set_result(False)
 
-    def wake(self, *, beat: bool) -> None:
-        """Wake everybody who waits.
+    def beat(self, now: float) -> None:
+        """Have everybody who waits send a sign of life; whose time is over, is woken."""
+        told, self._waiting = self._waiting, []
+        for each in told:
+            if each.woken.done():
+                continue
+            if now < each.until and self._sent(each, self._sign(each.heard.place)):
+                self._waiting.append(each)
+            else:
+                each.woken.set_result(True)
 
-        Args:
-            beat: each of them is to send a sign of life.
-        """
+    def wake(self) -> None:
+        """Wake everybody who waits."""
         told, self._waiting = self._waiting, []
         for each in told:
             if not each.woken.done():
-                each.woken.set_result(beat)
+                each.woken.set_result(False)
 
     def _pushed(self, waiter: _Waiter) -> bool:
-        """Whether somebody who waits was sent what is new."""
-        if waiter.push is None or self.over is not None or not self.covers(waiter.heard.place):
+        """Whether somebody who waits was sent what is new: so much at once as a connection is trusted to take."""
+        if self.over is not None or not self.covers(waiter.heard.place):
             return False
         heard = self.heard(waiter.heard.end, waiter.heard.place)
-        if heard.pieces and not waiter.push(heard.pieces):
+        if len(heard.pieces) > 1 or (heard.pieces and not self._sent(waiter, heard.pieces[0])):
             return False
         waiter.heard = heard
         return True
+
+    @staticmethod
+    def _sent(waiter: _Waiter, piece: bytes) -> bool:
+        try:
+            return waiter.push is not None and waiter.push(piece)
+        except Exception:  # whoever answers comes upon it, and nobody else has to hear of it
+            return False
+
+    def _sign(self, place: Place) -> bytes:
+        return b":\nid: %s\n\n" % self.subject.id_of(self._reached(place))
+
+    def _reached(self, place: Place) -> Place:
+        """Where somebody is who was at this place, and has heard everything."""
+        return max(place[0], self.place[0]), max(place[1], self.place[1])
 
     def heard(self, number: int, place: Place) -> Heard:
         """What came from this frame on, and is new to somebody at this place; nothing where some of it is gone."""
@@ -153,25 +176,23 @@ class Topic:
             made = self._made = Heard(number, place, self.end, reduce(after, new, place), sent)
         return made
 
-    async def next(self, heard: Heard, push: Push | None = None) -> Heard:
+    async def next(self, heard: Heard, push: Push | None = None, until: float = math.inf) -> Heard:
         """What came after what somebody has heard, when there is something; or else, at a beat, a sign of life.
 
         Args:
             heard: what they have heard.
             push: sends them what comes, if it can; then it is not waited for any more.
+            until: the time of the loop at which they are to be woken, at the next beat.
         """
         if heard.end < self.end:
             return self.heard(heard.end, heard.place)
-        waiter = _Waiter(heard, push, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(heard, push, until, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         beat = await waiter.woken
         heard = waiter.heard
-        if not self.covers(heard.place):
-            return Heard(heard.end, heard.place, heard.end, heard.place, ())
-        if not beat:
+        if not beat or heard.end < self.end or not self.covers(heard.place):  # something may have come since
             return self.heard(heard.end, heard.place)
-        place = (max(heard.place[0], self.place[0]), max(heard.place[1], self.place[1]))
-        return Heard(heard.end, place, heard.end, place, (b":\nid: %s\n\n" % self.subject.id_of(place),))
+        return Heard(heard.end, heard.place, heard.end, self._reached(heard.place), (self._sign(heard.place),))
 
     def finished(self, heard: Heard) -> bool:
         """Whether that was all, and nothing more will come."""
