@@ -1,4 +1,4 @@
-"""Answers that are long."""
+"""Answers that are long, or many."""
 
 from __future__ import annotations
 

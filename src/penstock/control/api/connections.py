@@ -167,9 +167,9 @@ def replace(name: str, raw: Raw, shelf: TheShelf, user: Editor) -> ConnectionDet
     check_all(user)
     _refuse_own(name)
     given = parsed(ConnectionChange, raw)
-    same = shelf.row(name).type == given.type and shelf.find(name).place == SAVED
-    shown = any(MASK in str(value) for value in given.fields.values())
-    made = _made(given, shelf.load(name, Connection) if same and shown else None)
+    same = shelf.row(name).type == given.type
+    shown = same and any(MASK in str(value) for value in given.fields.values())
+    made = _made(given, shelf.load(name, Connection) if shown and shelf.find(name).place == SAVED else None)
     shelf.save(made, name, overwrite=True)
     return _answer(shelf, name, made)
 

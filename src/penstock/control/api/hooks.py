@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from penstock.control.answers import Encoded
 from penstock.control.bodies import read_body
 from penstock.control.models import ProblemOut
 from penstock.control.problems import Problem, answer, mistake, ours
@@ -41,7 +41,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "It was delivered before; or what the sender wants to hear, as Slack does at first."},
     503: {"model": ProblemOut, "description": "A secret, or the journal, is out of reach: send it again."},
 }
-_encode = msgspec.json.Encoder().encode
 
 
 @router.post("/{slug}", status_code=202, response_class=Response, responses=_ANSWERS)
@@ -58,7 +57,7 @@ async def receive_one(slug: str, request: Request) -> Response:
         return Response(outcome.answer, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
     if outcome.status_code < 300:
         told = {"status": outcome.status, "id": outcome.id, "events": len(outcome.events)}
-        return Response(_encode(told), outcome.status_code, media_type="application/json")
+        return Encoded(told, outcome.status_code)
     return _refused(request, outcome)
 
 

@@ -115,32 +115,26 @@ class Topic:
 
     def tell(self) -> None:
         """Have everybody who waits hear what is new: at once where that can be, or else by being woken."""
-        told, self._waiting = self._waiting, []
-        for each in told:
-            if each.woken.done():
-                continue
-            if self._pushed(each):
-                self._waiting.append(each)
-            else:
-                each.woken.set_result(False)
+        self._wake_but(self._pushed)
 
     def beat(self, now: float) -> None:
         """Have everybody who waits send a sign of life; whose time is over, is woken."""
+        self._wake_but(lambda each: now < each.until and self._sent(each, self._sign(each.heard.place)), beat=True)
+
+    def wake(self) -> None:
+        """Wake everybody who waits."""
+        self._wake_but(lambda each: False)
+
+    def _wake_but(self, stays: Callable[[_Waiter], bool], *, beat: bool = False) -> None:
+        """Wake everybody who waits, but for those who can stay; whoever is gone is forgotten."""
         told, self._waiting = self._waiting, []
         for each in told:
             if each.woken.done():
                 continue
-            if now < each.until and self._sent(each, self._sign(each.heard.place)):
+            if stays(each):
                 self._waiting.append(each)
             else:
-                each.woken.set_result(True)
-
-    def wake(self) -> None:
-        """Wake everybody who waits."""
-        told, self._waiting = self._waiting, []
-        for each in told:
-            if not each.woken.done():
-                each.woken.set_result(False)
+                each.woken.set_result(beat)
 
     def _pushed(self, waiter: _Waiter) -> bool:
         """Whether somebody who waits was sent what is new: so much at once as a connection is trusted to take."""
